@@ -1,0 +1,85 @@
+//! The command line: one file per subcommand, each parses, calls the library and prints.
+//!
+//! Exit status: 0 done; 1 the input or the run failed, with one line on stderr that says what, where
+//! and what to do; 2 usage. Results go to stdout, everything else to stderr.
+
+mod bench;
+mod corpus;
+mod features;
+mod lm;
+mod report;
+mod run;
+mod score;
+mod transcribe;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Why a command stopped: the one line that stderr gets. Any library error converts into it.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A speech-recognition research pipeline: transcribe recordings, run experiments, measure word
+/// error rate.
+#[derive(Parser)]
+#[command(name = "hearken", version, propagate_version = true)]
+struct Cli {
+    /// Threads to use; all cores by default. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Transcribe(transcribe::Args),
+    Run(run::Args),
+    Score(score::Args),
+    Features(features::Args),
+    Corpus(corpus::Args),
+    Lm(lm::Args),
+    Bench(bench::Args),
+    Runs(report::RunsArgs),
+    Report(report::ReportArgs),
+}
+
+/// Parses the arguments, runs the subcommand and turns its result into an exit status.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(threads) = cli.threads
+        && let Err(error) = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+    {
+        return fail(&error.into());
+    }
+    let result = match cli.command {
+        Command::Transcribe(args) => transcribe::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Score(args) => score::run(args),
+        Command::Features(args) => features::run(args),
+        Command::Corpus(args) => corpus::run(args),
+        Command::Lm(args) => lm::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Runs(args) => report::runs(args),
+        Command::Report(args) => report::report(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure),
+    }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    // A reader that closed our stdout early (`| head`) is not a failure of ours.
+    if let Some(io) = failure.downcast_ref::<std::io::Error>()
+        && io.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        return ExitCode::SUCCESS;
+    }
+    let line = failure.to_string().replace('\n', " ");
+    let _ = writeln!(std::io::stderr(), "hearken: {line}");
+    ExitCode::from(1)
+}
