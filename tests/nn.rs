@@ -1,0 +1,205 @@
+//! Recurrent layers as a user of the library calls them.
+
+use std::sync::Arc;
+
+use candle_core::{Tensor, Var};
+use hearken::nn::{
+    Cell, Mode, Packing, Parameters, Path, Recurrent, RecurrentConfig, Runtime, with_values,
+};
+use proptest::prelude::*;
+
+const CELLS: [Cell; 4] = [Cell::Lstm, Cell::RnnSigmoid, Cell::RnnTanh, Cell::RnnRelu];
+
+fn paths() -> impl Iterator<Item = Path> {
+    Path::ALL.into_iter().filter(|path| path.is_available())
+}
+
+fn config(cell: Cell, bidirectional: bool) -> RecurrentConfig {
+    RecurrentConfig {
+        cell,
+        input: 5,
+        cells: 7,
+        layers: 3,
+        bidirectional,
+        dropout: 0.0,
+        forget_bias: None,
+        recompute: false,
+    }
+}
+
+fn build(config: &RecurrentConfig, path: Path) -> (Parameters, Recurrent) {
+    let mut parameters = Parameters::new(11);
+    let stack = Recurrent::new(&mut parameters, "recurrent", config, Runtime { path }).unwrap();
+    (parameters, stack)
+}
+
+fn packing(lengths: &[usize]) -> Arc<Packing> {
+    Arc::new(Packing::new(lengths.to_vec()).unwrap())
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    with_values(tensor, <[f32]>::to_vec).unwrap()
+}
+
+/// Output and every gradient (x, then the parameters in order) of a weighted sum of the output.
+fn step(parameters: &mut Parameters, stack: &Recurrent, lengths: &[usize]) -> Vec<Vec<f32>> {
+    let packing = packing(lengths);
+    let mut inputs = Parameters::new(3);
+    let x = inputs.uniform(&[packing.frames(), 5], 1.0).unwrap();
+    let weigh = inputs
+        .uniform(&[packing.frames(), stack.output()], 1.0)
+        .unwrap();
+    let x = Var::from_tensor(&x).unwrap();
+    let output = stack
+        .forward(&x, &packing, None, Mode::Train { seed: 1 })
+        .unwrap();
+    let loss = (output.top() * weigh).unwrap().sum_all().unwrap();
+    let gradients = loss.backward().unwrap();
+    let mut all = vec![values(output.top()), values(gradients.get(&x).unwrap())];
+    all.extend(
+        parameters
+            .iter()
+            .map(|(_, p, _)| values(gradients.get(p).unwrap())),
+    );
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn an_utterance_gives_the_same_output_alone_padded_and_beside_any_batch_mate(
+        mut lengths in prop::collection::vec(1usize..30, 1..7),
+        cell in prop::sample::select(CELLS.to_vec()),
+        bidirectional in any::<bool>(),
+    ) {
+        lengths.sort_by(|a, b| b.cmp(a));
+        for path in paths() {
+            let (mut parameters, stack) = build(&config(cell, bidirectional), path);
+            let batch = packing(&lengths);
+            let longer = lengths[0] + 3;
+            // Whatever stands in the padding must not matter.
+            let padded = parameters.uniform(&[lengths.len(), longer, 5], 1.0).unwrap();
+            let x = batch.from_padded(&padded).unwrap();
+            let together = stack.forward(&x, &batch, None, Mode::Infer).unwrap();
+            let together = batch.unpack(together.top()).unwrap();
+            for (b, &length) in lengths.iter().enumerate() {
+                let alone = packing(&[length]);
+                let x = padded.get(b).unwrap().narrow(0, 0, length).unwrap();
+                let output = stack.forward(&x, &alone, None, Mode::Infer).unwrap();
+                let output = &alone.unpack(output.top()).unwrap()[0];
+                let difference = (output - &together[b]).mapv(f32::abs);
+                prop_assert!(difference.iter().all(|&d| d < 1e-5), "{path} {cell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_the_threads() {
+    for path in paths() {
+        for cell in CELLS {
+            let run = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                pool.install(|| {
+                    let (mut parameters, stack) = build(&config(cell, true), path);
+                    step(&mut parameters, &stack, &[150, 90, 90, 7, 1])
+                })
+            };
+            assert_eq!(run(1), run(2), "{path} {cell}");
+        }
+    }
+}
+
+#[test]
+fn recomputing_the_activations_changes_no_byte() {
+    for path in paths() {
+        for cell in CELLS {
+            let kept = config(cell, true);
+            let again = RecurrentConfig {
+                recompute: true,
+                ..kept.clone()
+            };
+            let [kept, again] = [kept, again].map(|config| {
+                let (mut parameters, stack) = build(&config, path);
+                step(&mut parameters, &stack, &[9, 4, 2])
+            });
+            assert_eq!(kept, again, "{path} {cell}");
+        }
+    }
+}
+
+#[test]
+fn inference_gives_the_output_of_training_without_dropout() {
+    let config = RecurrentConfig {
+        dropout: 0.5,
+        ..config(Cell::Lstm, true)
+    };
+    let (mut parameters, stack) = build(&config, Path::Portable);
+    let packing = packing(&[8, 3]);
+    let x = parameters.uniform(&[11, 5], 1.0).unwrap();
+    let run = |mode| values(stack.forward(&x, &packing, None, mode).unwrap().top());
+    assert_eq!(run(Mode::Infer), run(Mode::Infer));
+    assert_ne!(run(Mode::Infer), run(Mode::Train { seed: 1 }));
+    assert_ne!(run(Mode::Train { seed: 2 }), run(Mode::Train { seed: 1 }));
+    assert_eq!(run(Mode::Train { seed: 1 }), run(Mode::Train { seed: 1 }));
+    let (mut parameters, stack) = build(
+        &RecurrentConfig {
+            dropout: 0.0,
+            ..config
+        },
+        Path::Portable,
+    );
+    let x = parameters.uniform(&[11, 5], 1.0).unwrap();
+    let run = |mode| values(stack.forward(&x, &packing, None, mode).unwrap().top());
+    assert_eq!(run(Mode::Infer), run(Mode::Train { seed: 1 }));
+}
+
+#[test]
+fn a_sequence_in_two_stretches_gives_the_output_of_the_whole() {
+    for path in paths() {
+        for cell in CELLS {
+            let (mut parameters, stack) = build(&config(cell, false), path);
+            let x = parameters.uniform(&[2, 9, 5], 1.0).unwrap();
+            let whole = packing(&[9, 9]);
+            let expected = stack
+                .forward(&whole.from_padded(&x).unwrap(), &whole, None, Mode::Infer)
+                .unwrap();
+            let expected = whole.to_padded(expected.top()).unwrap();
+            let mut states = None;
+            let mut parts = Vec::new();
+            for (from, length) in [(0, 4), (4, 5)] {
+                let part = packing(&[length, length]);
+                let x = part
+                    .from_padded(&x.narrow(1, from, length).unwrap())
+                    .unwrap();
+                let outputs = stack
+                    .forward(&x, &part, states.as_deref(), Mode::Infer)
+                    .unwrap();
+                parts.push(part.to_padded(outputs.top()).unwrap());
+                states = Some(outputs.states);
+            }
+            let seen = Tensor::cat(&parts, 1).unwrap();
+            for (a, b) in values(&seen).iter().zip(values(&expected)) {
+                assert!((a - b).abs() < 1e-6, "{path} {cell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused_with_both() {
+    let (mut parameters, stack) = build(&config(Cell::Lstm, true), Path::Portable);
+    let x = parameters.uniform(&[4, 6], 1.0).unwrap();
+    let message = match stack.forward(&x, &packing(&[4]), None, Mode::Infer) {
+        Ok(_) => panic!("6 inputs were taken for 5"),
+        Err(error) => error.to_string(),
+    };
+    assert!(
+        message.contains("recurrent.0") && message.contains("[4, 5]") && message.contains("[4, 6]"),
+        "{message}"
+    );
+}
