@@ -203,3 +203,78 @@ fn shapes_that_do_not_fit_are_refused_with_both() {
         "{message}"
     );
 }
+
+/// The tensors of tests/golden/nn/layers.safetensors, which says how they were made.
+struct Golden<'a>(safetensors::SafeTensors<'a>);
+
+impl Golden<'_> {
+    fn get(&self, name: &str) -> Tensor {
+        let view = self.0.tensor(name).unwrap();
+        let (numbers, _) = view.data().as_chunks::<4>();
+        let numbers = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        Tensor::from_vec(numbers, view.shape(), &candle_core::Device::Cpu).unwrap()
+    }
+}
+
+fn worst(seen: &Tensor, expected: &Tensor) -> f32 {
+    assert_eq!(seen.dims(), expected.dims());
+    let pairs = values(seen).into_iter().zip(values(expected));
+    pairs
+        .map(|(a, b)| (a - b).abs() / b.abs().max(1.0))
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn outputs_and_every_gradient_are_those_of_pytorch() {
+    let bytes = std::fs::read("tests/golden/nn/layers.safetensors").unwrap();
+    let golden = Golden(safetensors::SafeTensors::deserialize(&bytes).unwrap());
+    let lengths: Vec<usize> = values(&golden.get("lengths"))
+        .iter()
+        .map(|&t| t as usize)
+        .collect();
+    let packing = packing(&lengths);
+    for path in paths() {
+        for cell in CELLS {
+            for (bidirectional, layers) in [(false, 1), (false, 3), (true, 1), (true, 3)] {
+                let case = format!("{cell}.{}.{layers}", if bidirectional { 2 } else { 1 });
+                let config = RecurrentConfig {
+                    input: 3,
+                    cells: 4,
+                    layers,
+                    ..config(cell, bidirectional)
+                };
+                let (parameters, stack) = build(&config, path);
+                let of = |name: &str| name.replace("recurrent", &case);
+                let names: Vec<String> = parameters.iter().map(|(name, ..)| of(name)).collect();
+                for (i, name) in names.iter().enumerate() {
+                    let numbers = values(&golden.get(name));
+                    parameters
+                        .update(i, |p| p.copy_from_slice(&numbers))
+                        .unwrap();
+                }
+                let packed = |name: &str| {
+                    packing
+                        .from_padded(&golden.get(&format!("{case}.{name}")))
+                        .unwrap()
+                };
+                let x = Var::from_tensor(&packed("x")).unwrap();
+                let output = stack
+                    .forward(&x, &packing, None, Mode::Train { seed: 0 })
+                    .unwrap();
+                let loss = (output.top() * packed("weigh")).unwrap().sum_all().unwrap();
+                let gradients = loss.backward().unwrap();
+                let tolerance = if path.is_bf16() { 5e-2 } else { 1e-5 };
+                let check = |what: &str, seen: &Tensor, expected: &Tensor| {
+                    let worst = worst(seen, expected);
+                    assert!(worst < tolerance, "{path} {case} {what}: {worst}");
+                };
+                check("output", output.top(), &packed("output"));
+                check("x", gradients.get(&x).unwrap(), &packed("x.grad"));
+                for ((name, p, _), golden_name) in parameters.iter().zip(&names) {
+                    let expected = golden.get(&format!("{golden_name}.grad"));
+                    check(name, gradients.get(p).unwrap(), &expected);
+                }
+            }
+        }
+    }
+}
