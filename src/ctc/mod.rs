@@ -1,1 +1,24 @@
-//! (room being built)
+//! Connectionist temporal classification: the probability of a label sequence summed over all its
+//! alignments with the frames.
+//!
+//! After Graves, Fernández, Gomez & Schmidhuber 2006, "Connectionist Temporal Classification".
+//! Everything is in nats; token 0 is the blank.
+
+mod best_path;
+mod error;
+mod forward_backward;
+mod lanes;
+mod lattice;
+mod log_softmax;
+mod loss;
+mod scaled;
+mod softmax;
+
+pub use best_path::best_path;
+pub use error::Error;
+pub use lattice::{Infeasible, collapse, feasible, needed_frames};
+pub use log_softmax::log_softmax;
+pub use loss::{CtcLoss, loss};
+
+/// The token that stands for "no label here".
+pub const BLANK: u32 = 0;

@@ -1,0 +1,476 @@
+//! The forward–backward recursions of CTC for one utterance (Graves et al. 2006, section 4.1).
+//!
+//! With `z` the target of `U` labels and `y(k)` the probability of token `k` at frame `t`, the
+//! states are `U` labels and the `U + 1` blanks around them. The paper numbers them `1 … 2U + 1`;
+//! here labels and blanks stand in an array each, and sixteen of either are computed at a time:
+//!
+//! ```text
+//! L(u)  in label u            = state 2u + 2 of the paper, u = 0 … U − 1
+//! B(u)  in the blank before u = state 2u + 1,              u = 0 … U
+//! ```
+//!
+//! Numbers are [`Scaled`]: log space with the mantissa apart. `y` is taken relative to the frame's
+//! largest logit, `y(k) = exp(x(k) − max)`: the normaliser of the softmax is the same for all
+//! paths, so it cancels from the occupancies and is subtracted from the log-probability in f64.
+//!
+//! The forward pass keeps every √T-th column, and the backward pass computes those between again,
+//! a block at a time: √T columns of memory instead of T, all of it in cache.
+
+use super::lanes::{Kernel, LANES, Lanes, lanes, lanes_mut, padded};
+use super::scaled::{FLOOR, Scaled, exp};
+use super::softmax::{RowStatistics, row_statistics, softmax_row};
+
+/// The logits of one utterance, frame by frame.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// All logits of the batch, `[N, V]`.
+    pub logits: &'a [f32],
+    /// `V`.
+    pub vocabulary: usize,
+    /// The row of each of this utterance's frames: `[T]`.
+    pub index: &'a [usize],
+}
+
+impl<'a> Rows<'a> {
+    fn row(&self, t: usize) -> &'a [f32] {
+        let start = self.index[t] * self.vocabulary;
+        &self.logits[start..start + self.vocabulary]
+    }
+
+    fn frames(&self) -> usize {
+        self.index.len()
+    }
+}
+
+/// A logit at this frame is NaN or infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotFinite {
+    pub frame: usize,
+}
+
+/// The states of a target, padded to whole lanes.
+pub(super) struct Lattice<'a> {
+    target: &'a [u32],
+    /// Labels and, after them, states that nothing real comes out of.
+    width: usize,
+    /// Exponents: 0 where the path may go from the label before straight to this one (they
+    /// differ), [`FLOOR`] where it may not. `[width + 1]`: from `[1]` on it says the same of going
+    /// from label u to the next.
+    skip: Vec<i32>,
+}
+
+impl<'a> Lattice<'a> {
+    pub fn new(target: &'a [u32]) -> Self {
+        let width = padded(target.len() + 1);
+        let mut skip = vec![FLOOR; width + 1];
+        for (u, pair) in target.windows(2).enumerate() {
+            if pair[0] != pair[1] {
+                skip[u + 1] = 0;
+            }
+        }
+        Self {
+            target,
+            width,
+            skip,
+        }
+    }
+
+    /// Where `B(0)` stands in a column.
+    fn blanks(&self) -> usize {
+        self.width + 2
+    }
+
+    /// Numbers of a column: an impossible one, `L`, another, `B`, another.
+    fn column(&self) -> usize {
+        2 * self.width + 3
+    }
+
+    /// Numbers of a frame's emissions: those of the labels, then the blank's sixteen times.
+    fn emissions(&self) -> usize {
+        self.width + LANES
+    }
+}
+
+/// Mantissas and exponents of a piece.
+type Part<'a> = (&'a [f32], &'a [i32]);
+type PartMut<'a> = (&'a mut [f32], &'a mut [i32]);
+
+/// Arrays of scaled numbers, cut into pieces of one length: columns of states, or emissions.
+struct Pieces {
+    mantissa: Vec<f32>,
+    exponent: Vec<i32>,
+    len: usize,
+}
+
+impl Pieces {
+    /// `count` pieces in which everything is impossible.
+    fn new(count: usize, len: usize) -> Self {
+        Self {
+            mantissa: vec![1.0; count * len],
+            exponent: vec![FLOOR; count * len],
+            len,
+        }
+    }
+
+    fn get(&self, i: usize) -> Part<'_> {
+        let range = i * self.len..(i + 1) * self.len;
+        (&self.mantissa[range.clone()], &self.exponent[range])
+    }
+
+    fn get_mut(&mut self, i: usize) -> PartMut<'_> {
+        let range = i * self.len..(i + 1) * self.len;
+        (&mut self.mantissa[range.clone()], &mut self.exponent[range])
+    }
+
+    /// Piece `i`, and piece `i + 1` to write to.
+    fn pair(&mut self, i: usize) -> (Part<'_>, PartMut<'_>) {
+        let middle = (i + 1) * self.len;
+        let (m0, m1) = self.mantissa.split_at_mut(middle);
+        let (e0, e1) = self.exponent.split_at_mut(middle);
+        (
+            (&m0[i * self.len..], &e0[i * self.len..]),
+            (&mut m1[..self.len], &mut e1[..self.len]),
+        )
+    }
+
+    fn copy(&mut self, i: usize, from: &Self, j: usize) {
+        let (mantissa, exponent) = self.get_mut(i);
+        let (from_mantissa, from_exponent) = from.get(j);
+        mantissa.copy_from_slice(from_mantissa);
+        exponent.copy_from_slice(from_exponent);
+    }
+
+    fn set(&mut self, i: usize, at: usize) {
+        let (mantissa, exponent) = self.get_mut(i);
+        mantissa[at] = 1.0;
+        exponent[at] = 0;
+    }
+}
+
+/// `y(z(u))` of all labels and `y(blank)` at one frame, relative to the frame's largest logit.
+#[inline(always)]
+fn emit<L: Lanes>(
+    l: L,
+    lattice: &Lattice,
+    row: &[f32],
+    max: f32,
+    logits: &mut [f32],
+    (mantissa, exponent): PartMut<'_>,
+) {
+    for (x, &token) in logits.iter_mut().zip(lattice.target) {
+        *x = row[token as usize];
+    }
+    logits[lattice.width..].fill(row[super::BLANK as usize]);
+    let max = l.splat(max);
+    for at in (0..lattice.emissions()).step_by(LANES) {
+        exp(l, l.sub(l.load(lanes(logits, at)), max)).store(
+            l,
+            lanes_mut(mantissa, at),
+            lanes_mut(exponent, at),
+        );
+    }
+}
+
+/// Scratch for [`emit`]: what stands after the last label counts as impossible.
+fn label_logits(lattice: &Lattice) -> Vec<f32> {
+    vec![f32::MIN; lattice.emissions()]
+}
+
+/// One step of the forward recursion, equations (6)–(8) of the paper; returns the largest exponent.
+///
+/// ```text
+/// α_t(L(u)) = y(z(u)) · [α(L(u)) + α(B(u)) + α(L(u−1)) if z(u) ≠ z(u−1)]      (all α at t − 1)
+/// α_t(B(u)) = y(blank) · [α(B(u)) + α(L(u−1))]
+/// ```
+///
+/// `shift` is taken off all exponents, so that they stay near zero.
+#[inline(always)]
+fn advance<L: Lanes>(
+    l: L,
+    lattice: &Lattice,
+    (y, ye): Part<'_>,
+    (a, ae): Part<'_>,
+    (to, toe): PartMut<'_>,
+    shift: i32,
+) -> i32 {
+    let blanks = lattice.blanks();
+    let shift = l.splat_i(shift);
+    let mut peak = l.splat_i(FLOOR);
+    let y_blank = Scaled::load(l, lanes(y, lattice.width), lanes(ye, lattice.width));
+    for u in (0..lattice.width).step_by(LANES) {
+        let before = Scaled::load(l, lanes(a, u), lanes(ae, u));
+        let label = Scaled::load(l, lanes(a, u + 1), lanes(ae, u + 1));
+        let blank = Scaled::load(l, lanes(a, blanks + u), lanes(ae, blanks + u));
+        let y_label = Scaled::load(l, lanes(y, u), lanes(ye, u));
+        let skipping = Scaled {
+            exponent: l.add_i(before.exponent, l.load_i(lanes(&lattice.skip, u))),
+            ..before
+        };
+        let to_label = label.plus(l, blank).plus(l, skipping).times(l, y_label);
+        let to_label = to_label.rounded(l, shift);
+        let to_blank = blank.plus(l, before).times(l, y_blank).rounded(l, shift);
+        peak = l.max_i(peak, l.max_i(to_label.exponent, to_blank.exponent));
+        to_label.store(l, lanes_mut(to, u + 1), lanes_mut(toe, u + 1));
+        to_blank.store(l, lanes_mut(to, blanks + u), lanes_mut(toe, blanks + u));
+    }
+    l.peak_i(peak)
+}
+
+/// What the forward pass leaves for the backward one.
+pub(super) struct Forward {
+    /// `ln p(z|x)`, nats.
+    pub log_probability: f64,
+    /// Of each frame.
+    statistics: Vec<RowStatistics>,
+    /// The column before every `block`-th frame.
+    checkpoints: Pieces,
+    block: usize,
+}
+
+/// Computes [`Forward`]. The target must be feasible in so many frames.
+pub(super) struct ForwardPass<'a> {
+    pub rows: Rows<'a>,
+    pub lattice: &'a Lattice<'a>,
+}
+
+impl Kernel for ForwardPass<'_> {
+    type Output = Result<Forward, NotFinite>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> Self::Output {
+        let Self { rows, lattice } = self;
+        let frames = rows.frames();
+        let block = frames.isqrt().max(1);
+        let mut checkpoints = Pieces::new(frames.div_ceil(block), lattice.column());
+        let mut emission = Pieces::new(1, lattice.emissions());
+        let mut logits = label_logits(lattice);
+        let mut statistics = Vec::with_capacity(frames);
+        // Before the first frame the path stands in the first blank, having emitted nothing.
+        let mut now = Pieces::new(1, lattice.column());
+        now.set(0, lattice.blanks());
+        let mut next = Pieces::new(1, lattice.column());
+        let mut shift = 0;
+        let mut shifted = 0i64;
+        let mut log_normaliser = 0.0;
+        for t in 0..frames {
+            if t % block == 0 {
+                checkpoints.copy(t / block, &now, 0);
+            }
+            let row = rows.row(t);
+            let Some(frame) = row_statistics(l, row) else {
+                return Err(NotFinite { frame: t });
+            };
+            log_normaliser += f64::from(frame.sum).ln();
+            statistics.push(frame);
+            emit(l, lattice, row, frame.max, &mut logits, emission.get_mut(0));
+            let peak = advance(
+                l,
+                lattice,
+                emission.get(0),
+                now.get(0),
+                next.get_mut(0),
+                shift,
+            );
+            shifted += i64::from(shift);
+            shift = peak;
+            std::mem::swap(&mut now, &mut next);
+        }
+        // Equation (8): the path ends in the last label or in the blank after it.
+        let (mantissa, exponent) = now.get(0);
+        let state = |at: usize| (f64::from(mantissa[at]), exponent[at]);
+        let (last, last_exponent) = state(lattice.target.len());
+        let (blank, blank_exponent) = state(lattice.blanks() + lattice.target.len());
+        let largest = last_exponent.max(blank_exponent);
+        let sum = last * f64::from(last_exponent - largest).exp2()
+            + blank * f64::from(blank_exponent - largest).exp2();
+        let exponent = (shifted + i64::from(largest)) as f64;
+        Ok(Forward {
+            log_probability: sum.ln() + exponent * std::f64::consts::LN_2 - log_normaliser,
+            statistics,
+            checkpoints,
+            block,
+        })
+    }
+}
+
+/// Scratch of one frame's occupancies: labels, then blanks.
+struct Occupancies {
+    products: Pieces,
+    labels: Vec<f32>,
+    blank: f32,
+}
+
+/// One step of the backward recursion, and with it the occupancies of the frame.
+///
+/// ```text
+/// β_t(L(u)) = g(L(u)) + g(B(u+1)) + g(L(u+1)) if z(u) ≠ z(u+1)      where g = y_{t+1} · β_{t+1}
+/// β_t(B(u)) = g(B(u)) + g(L(u))
+/// γ_t(s)    = α_t(s) β_t(s) / Σ_s α_t(s) β_t(s)
+/// ```
+///
+/// These are equations (9)–(11) with the emission of frame `t` left to α alone, as in Graves 2012,
+/// section 7.3: no division by `y` is needed, and `Σ_s α_t(s) β_t(s) = p(z|x)` at every frame. The
+/// occupancies of a frame are divided by that frame's own sum, so that they add up to one whatever
+/// the recursions have rounded. On return `g` holds `y_t · β_t`; returns its largest exponent.
+#[inline(always)]
+fn retreat<L: Lanes>(
+    l: L,
+    lattice: &Lattice,
+    (y, ye): Part<'_>,
+    (a, ae): Part<'_>,
+    (g, ge): PartMut<'_>,
+    shift: i32,
+    occupancies: &mut Occupancies,
+) -> i32 {
+    let blanks = lattice.blanks();
+    let shift = l.splat_i(shift);
+    let mut peak = l.splat_i(FLOOR);
+    let mut largest = l.splat_i(i32::MIN);
+    let y_blank = Scaled::load(l, lanes(y, lattice.width), lanes(ye, lattice.width));
+    let (product, product_exponent) = occupancies.products.get_mut(0);
+    for u in (0..lattice.width).step_by(LANES) {
+        let label = Scaled::load(l, lanes(g, u + 1), lanes(ge, u + 1));
+        let after = Scaled::load(l, lanes(g, u + 2), lanes(ge, u + 2));
+        let blank = Scaled::load(l, lanes(g, blanks + u), lanes(ge, blanks + u));
+        let blank_after = Scaled::load(l, lanes(g, blanks + u + 1), lanes(ge, blanks + u + 1));
+        let y_label = Scaled::load(l, lanes(y, u), lanes(ye, u));
+        let skipping = Scaled {
+            exponent: l.add_i(after.exponent, l.load_i(lanes(&lattice.skip, u + 1))),
+            ..after
+        };
+        let from_label = label.plus(l, blank_after).plus(l, skipping);
+        let from_blank = blank.plus(l, label);
+
+        let in_label = from_label.times(l, Scaled::load(l, lanes(a, u + 1), lanes(ae, u + 1)));
+        let in_blank = from_blank.times(
+            l,
+            Scaled::load(l, lanes(a, blanks + u), lanes(ae, blanks + u)),
+        );
+        largest = l.max_i(largest, l.max_i(in_label.exponent, in_blank.exponent));
+        in_label.store(l, lanes_mut(product, u), lanes_mut(product_exponent, u));
+        let at = lattice.width + u;
+        in_blank.store(l, lanes_mut(product, at), lanes_mut(product_exponent, at));
+
+        let g_label = from_label.times(l, y_label).rounded(l, shift);
+        let g_blank = from_blank.times(l, y_blank).rounded(l, shift);
+        peak = l.max_i(peak, l.max_i(g_label.exponent, g_blank.exponent));
+        g_label.store(l, lanes_mut(g, u + 1), lanes_mut(ge, u + 1));
+        g_blank.store(l, lanes_mut(g, blanks + u), lanes_mut(ge, blanks + u));
+    }
+
+    let largest = l.splat_i(l.peak_i(largest));
+    let mut in_labels = l.splat(0.0);
+    let mut in_blanks = l.splat(0.0);
+    for u in (0..lattice.width).step_by(LANES) {
+        let at =
+            |at| Scaled::load(l, lanes(product, at), lanes(product_exponent, at)).at(l, largest);
+        let label = at(u);
+        in_labels = l.add(in_labels, label);
+        in_blanks = l.add(in_blanks, at(lattice.width + u));
+        l.store(label, lanes_mut(&mut occupancies.labels, u));
+    }
+    let in_blanks = l.total(in_blanks);
+    let factor = 1.0 / (l.total(in_labels) + in_blanks);
+    occupancies.blank = in_blanks * factor;
+    for u in (0..lattice.width).step_by(LANES) {
+        let label = l.load(lanes(&occupancies.labels, u));
+        l.store(
+            l.mul(label, l.splat(factor)),
+            lanes_mut(&mut occupancies.labels, u),
+        );
+    }
+    l.peak_i(peak)
+}
+
+/// Writes the gradient of `−scale · ln p(z|x)` with respect to the logits, equation (16):
+/// `scale · (softmax(x) − Σ_{u: z(u) = k} γ_t(u))` for token `k` at frame `t`.
+pub(super) struct BackwardPass<'a, 'g> {
+    pub rows: Rows<'a>,
+    pub lattice: &'a Lattice<'a>,
+    pub forward: &'a Forward,
+    pub scale: f32,
+    /// Where each frame's gradient goes: `[T]` rows of `[V]`.
+    pub gradient: &'a mut [&'g mut [f32]],
+}
+
+impl Kernel for BackwardPass<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let Self {
+            rows,
+            lattice,
+            forward,
+            scale,
+            gradient,
+        } = self;
+        let block = forward.block;
+        let mut alpha = Pieces::new(block + 1, lattice.column());
+        let mut emissions = Pieces::new(block, lattice.emissions());
+        let mut logits = label_logits(lattice);
+        let mut occupancies = Occupancies {
+            products: Pieces::new(1, 2 * lattice.width),
+            labels: vec![0.0; lattice.width],
+            blank: 0.0,
+        };
+        // After the last frame only the blank after the last label has a way on.
+        let mut g = Pieces::new(1, lattice.column());
+        g.set(0, lattice.blanks() + lattice.target.len());
+        let mut g_shift = 0;
+        for start in (0..rows.frames()).step_by(block).rev() {
+            let end = (start + block).min(rows.frames());
+            alpha.copy(0, &forward.checkpoints, start / block);
+            let mut shift = 0;
+            for t in start..end {
+                let i = t - start;
+                let max = forward.statistics[t].max;
+                emit(
+                    l,
+                    lattice,
+                    rows.row(t),
+                    max,
+                    &mut logits,
+                    emissions.get_mut(i),
+                );
+                let (from, to) = alpha.pair(i);
+                shift = advance(l, lattice, emissions.get(i), from, to, shift);
+            }
+            for t in (start..end).rev() {
+                let i = t - start;
+                g_shift = retreat(
+                    l,
+                    lattice,
+                    emissions.get(i),
+                    alpha.get(i + 1),
+                    g.get_mut(0),
+                    g_shift,
+                    &mut occupancies,
+                );
+                let gradient = &mut *gradient[t];
+                softmax_row(l, rows.row(t), forward.statistics[t], scale, gradient);
+                gradient[super::BLANK as usize] -= scale * occupancies.blank;
+                for (&token, occupancy) in lattice.target.iter().zip(&occupancies.labels) {
+                    gradient[token as usize] -= scale * occupancy;
+                }
+            }
+        }
+    }
+}
+
+/// Looks only whether the logits are finite.
+pub(super) struct Check<'a> {
+    pub rows: Rows<'a>,
+}
+
+impl Kernel for Check<'_> {
+    type Output = Result<(), NotFinite>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> Self::Output {
+        match (0..self.rows.frames()).find(|&t| row_statistics(l, self.rows.row(t)).is_none()) {
+            Some(frame) => Err(NotFinite { frame }),
+            None => Ok(()),
+        }
+    }
+}
