@@ -72,4 +72,5 @@ def main():
         print(" ".join("".join(DIGITS[n] for n in triple) for triple in parts))
 
 
-main()
+if __name__ == "__main__":
+    main()
