@@ -1,49 +1,31 @@
-//! Best path decoding: the most probable token of each frame, collapsed (Graves et al. 2006,
-//! section 3.2).
+//! Best path decoding (Graves et al. 2006, section 3.2).
 
 use ndarray::ArrayView2;
 
 use super::Hypothesis;
-use crate::text::{BLANK, Tokens};
+use crate::ctc;
+use crate::text::Tokens;
 
-/// The most probable token of each frame of `[T, V]` log-probabilities (or logits: the best token
-/// is the same); of equals the first.
-pub fn best_path(log_probs: ArrayView2<f32>) -> Vec<u32> {
-    let best = |row: ndarray::ArrayView1<f32>| {
-        let mut best = (BLANK, f32::NEG_INFINITY);
-        for (token, &log_prob) in (0..).zip(row) {
-            if log_prob > best.1 {
-                best = (token, log_prob);
-            }
-        }
-        best.0
-    };
-    log_probs.outer_iter().map(best).collect()
-}
-
-/// Decodes `[T, V]` log-probabilities (nats) by the best path: repeats are merged, then blanks
-/// dropped. `score` is the log-probability of that one path.
+/// Decodes `[T, V]` log-probabilities (nats) by the best path: the most probable token of each
+/// frame, repeats merged, blanks dropped. `score` is the log-probability of that one path.
 pub fn greedy(log_probs: ArrayView2<f32>, tokens: &Tokens) -> Hypothesis {
-    let path = best_path(log_probs);
-    let score = path
-        .iter()
-        .zip(log_probs.outer_iter())
-        .map(|(&token, row)| row[token as usize]);
-    let score = score.sum();
-    let mut collapsed = path;
-    collapsed.dedup();
-    collapsed.retain(|&token| token != BLANK);
+    let collapsed = ctc::best_path(log_probs);
+    let best =
+        |row: ndarray::ArrayView1<f32>| row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let score = log_probs.outer_iter().map(best).sum();
     let text = tokens.decode(&collapsed);
     Hypothesis {
         tokens: collapsed,
         text,
         score,
+        acoustic: score,
+        language: 0.0,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, arr2};
+    use ndarray::Array2;
 
     use super::*;
 
@@ -53,21 +35,13 @@ mod tests {
         let symbols = "aa<bb<b< <c";
         let mut log_probs = Array2::from_elem((symbols.len(), tokens.len()), -9.0);
         for (t, symbol) in symbols.chars().enumerate() {
-            let token = tokens.id(&symbol.to_string()).unwrap_or(BLANK);
+            let token = tokens.id(&symbol.to_string()).unwrap_or(tokens.blank());
             log_probs[[t, token as usize]] = -0.5;
         }
         let hypothesis = greedy(log_probs.view(), &tokens);
         assert_eq!(hypothesis.text, "abb c");
         assert_eq!(hypothesis.tokens, tokens.encode_text("abb c").unwrap());
         assert_eq!(hypothesis.score, -0.5 * symbols.len() as f32);
-    }
-
-    #[test]
-    fn of_equal_tokens_the_first_is_taken() {
-        assert_eq!(
-            best_path(arr2(&[[-1.0, -1.0], [-2.0, -1.0]]).view()),
-            [0, 1]
-        );
     }
 
     #[test]

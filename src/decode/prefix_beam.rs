@@ -1,0 +1,602 @@
+//! CTC prefix beam search (Graves & Jaitly 2014, section 5; Hannun et al. 2014, algorithm 1), in
+//! log space.
+//!
+//! A prefix carries two probabilities, each summed over all its alignments with the frames so far:
+//! `blank`, of those that end in a blank, and `label`, of those that end in its last token. A frame
+//! changes them by
+//!
+//! ```text
+//! blank'(ℓ)   = total(ℓ) · y[blank]                          total = blank + label
+//! label'(ℓ)   = label(ℓ) · y[last ℓ]                         the last token goes on
+//!             + total(ℓ⁻) · y[last ℓ]                        ℓ⁻ = ℓ without its last token;
+//!                                                            blank(ℓ⁻) if that one ends alike
+//! ```
+
+use std::cmp::Ordering;
+
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+
+use super::prefixes::{Prefix, Prefixes, ROOT};
+use super::{Guide, Hypothesis, Unguided};
+use crate::text::{BLANK, Tokens};
+
+/// The search and its pruning. With a beam that holds every prefix and thresholds of infinity it is
+/// exact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PrefixBeam {
+    /// Prefixes kept after each frame.
+    pub beam: usize,
+    /// Hypotheses returned.
+    pub nbest: usize,
+    /// A prefix so many nats worse than the best is dropped.
+    pub beam_threshold: f32,
+    /// A token so many nats less probable than the frame's best one extends no prefix.
+    pub token_threshold: f32,
+}
+
+impl Default for PrefixBeam {
+    fn default() -> Self {
+        Self {
+            beam: 100,
+            nbest: 1,
+            beam_threshold: 14.0,
+            token_threshold: 7.0,
+        }
+    }
+}
+
+/// A prefix in the beam. Log-probabilities are relative to the search's offset.
+#[derive(Clone, Copy)]
+struct Entry {
+    prefix: Prefix,
+    /// Its last token; the blank if it is empty.
+    last: u32,
+    blank: f32,
+    label: f32,
+    total: f32,
+}
+
+/// A prefix that may be in the next beam: that of `entry`, extended by `token` unless it is the
+/// blank.
+#[derive(Clone, Copy)]
+struct Candidate {
+    score: f32,
+    entry: u32,
+    token: u32,
+    blank: f32,
+    label: f32,
+    total: f32,
+}
+
+impl Candidate {
+    /// Best first. Of equals, the one that is first in the beam: the order is total and the same
+    /// every time.
+    fn order(&self, other: &Self) -> Ordering {
+        other
+            .score
+            .total_cmp(&self.score)
+            .then(self.entry.cmp(&other.entry))
+            .then(self.token.cmp(&other.token))
+    }
+}
+
+/// Slots of the beam; no entry.
+const NOWHERE: u32 = u32::MAX;
+
+impl PrefixBeam {
+    /// Decodes `[T, V]` log-probabilities (nats) with the acoustic model alone: the n-best texts,
+    /// best first. `score` is the log-probability of the text.
+    pub fn decode(&self, log_probs: ArrayView2<f32>, tokens: &Tokens) -> Vec<Hypothesis> {
+        self.decode_with(log_probs, tokens, &Unguided)
+    }
+
+    /// Decodes with a guide; empty if no text has a probability above 0. Prefixes whose texts are equal (they differ in spaces at an end, say)
+    /// are one hypothesis, with the scores of the likelier guide and the sum of their
+    /// probabilities.
+    pub fn decode_with<G: Guide>(
+        &self,
+        log_probs: ArrayView2<f32>,
+        tokens: &Tokens,
+        guide: &G,
+    ) -> Vec<Hypothesis> {
+        let mut search = Search::new(self, guide, log_probs.ncols());
+        for row in log_probs.outer_iter() {
+            match row.as_slice() {
+                Some(row) => search.frame(row),
+                None => search.frame(&row.to_vec()),
+            }
+        }
+        search.finish(tokens)
+    }
+}
+
+struct Search<'a, G: Guide> {
+    options: &'a PrefixBeam,
+    guide: &'a G,
+    prefixes: Prefixes<G::State>,
+    /// What was taken from all log-probabilities, so that they stay where f32 is dense.
+    offset: f64,
+    beam: Vec<Entry>,
+    next: Vec<Entry>,
+    candidates: Vec<Candidate>,
+    /// Tokens that may extend a prefix in this frame, with their log-probabilities.
+    extensions: Vec<(u32, f32)>,
+    /// For each entry, the slot of its parent; the lists of entries with the same parent.
+    parents: Vec<u32>,
+    first_child: Vec<u32>,
+    next_child: Vec<u32>,
+    /// For each token, the entry whose child with that token is in the beam already.
+    taken: Vec<u32>,
+}
+
+impl<'a, G: Guide> Search<'a, G> {
+    fn new(options: &'a PrefixBeam, guide: &'a G, tokens: usize) -> Self {
+        let root = Entry {
+            prefix: ROOT,
+            last: BLANK,
+            blank: 0.0,
+            label: f32::NEG_INFINITY,
+            total: 0.0,
+        };
+        Self {
+            options,
+            guide,
+            prefixes: Prefixes::new(guide.start()),
+            offset: 0.0,
+            beam: vec![root],
+            next: Vec::new(),
+            candidates: Vec::new(),
+            extensions: Vec::new(),
+            parents: Vec::new(),
+            first_child: Vec::new(),
+            next_child: Vec::new(),
+            taken: vec![NOWHERE; tokens],
+        }
+    }
+
+    /// Advances by one frame of `[V]` log-probabilities.
+    fn frame(&mut self, row: &[f32]) {
+        self.candidates.clear();
+        self.link_parents();
+        let best = self.stay(row);
+        self.choose_extensions(row);
+        let best = self.extend(best);
+        self.prune(best);
+        self.enter();
+    }
+
+    /// Finds which entries are children of which.
+    fn link_parents(&mut self) {
+        let beam = &self.beam;
+        self.parents.clear();
+        self.first_child.clear();
+        self.first_child.resize(beam.len(), NOWHERE);
+        self.next_child.clear();
+        self.next_child.resize(beam.len(), NOWHERE);
+        for (slot, entry) in (0..).zip(beam) {
+            let parent = self.prefixes.parent(entry.prefix).and_then(|parent| {
+                let slot = self.prefixes.slot(parent);
+                // A prefix that left the beam still has the slot it once had.
+                let there = beam
+                    .get(slot as usize)
+                    .is_some_and(|entry| entry.prefix == parent);
+                there.then_some(slot)
+            });
+            if let Some(parent) = parent {
+                let first = &mut self.first_child[parent as usize];
+                self.next_child[slot as usize] = std::mem::replace(first, slot);
+            }
+            self.parents.push(parent.unwrap_or(NOWHERE));
+        }
+    }
+
+    /// Every prefix of the beam with one frame more, from its own alignments and from those of its
+    /// parent that this frame completes. Returns the best score.
+    fn stay(&mut self, row: &[f32]) -> f32 {
+        let mut best = f32::NEG_INFINITY;
+        for (slot, entry) in (0..).zip(&self.beam) {
+            let blank = entry.total + row[BLANK as usize];
+            let mut label = f32::NEG_INFINITY;
+            if entry.prefix != ROOT {
+                label = entry.label + row[entry.last as usize];
+                if let Some(parent) = self.beam.get(self.parents[slot as usize] as usize) {
+                    label = log_add(label, parent.extended(entry.last, row[entry.last as usize]));
+                }
+            }
+            let total = log_add(blank, label);
+            let score = total + self.prefixes.guide(entry.prefix);
+            best = best.max(score);
+            self.candidates.push(Candidate {
+                score,
+                entry: slot,
+                token: BLANK,
+                blank,
+                label,
+                total,
+            });
+        }
+        best
+    }
+
+    fn choose_extensions(&mut self, row: &[f32]) {
+        let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let least = best - self.options.token_threshold;
+        self.extensions.clear();
+        let probable = (0..)
+            .zip(row.iter().copied())
+            .skip(1)
+            .filter(|&(_, p)| p >= least);
+        self.extensions.extend(probable);
+    }
+
+    /// Every prefix extended by every token that makes a prefix not yet in the beam. Returns the
+    /// best score.
+    fn extend(&mut self, mut best: f32) -> f32 {
+        let Self {
+            extensions,
+            candidates,
+            prefixes,
+            guide,
+            taken,
+            ..
+        } = self;
+        for (slot, entry) in (0..).zip(&self.beam) {
+            let mut child = self.first_child[slot as usize];
+            while child != NOWHERE {
+                taken[self.beam[child as usize].last as usize] = slot;
+                child = self.next_child[child as usize];
+            }
+            let before = prefixes.guide(entry.prefix);
+            let state = prefixes.state(entry.prefix);
+            for &(token, log_prob) in extensions.iter() {
+                if taken[token as usize] == slot {
+                    continue;
+                }
+                let label = entry.extended(token, log_prob);
+                let score = label + (before + guide.score(state, token));
+                if score >= best - self.options.beam_threshold && score > f32::NEG_INFINITY {
+                    best = best.max(score);
+                    let blank = f32::NEG_INFINITY;
+                    candidates.push(Candidate {
+                        score,
+                        entry: slot,
+                        token,
+                        blank,
+                        label,
+                        total: label,
+                    });
+                }
+            }
+        }
+        taken.fill(NOWHERE);
+        best
+    }
+
+    fn prune(&mut self, best: f32) {
+        let least = best - self.options.beam_threshold;
+        self.candidates.retain(|candidate| candidate.score >= least);
+        let beam = self.options.beam.max(1);
+        if self.candidates.len() > beam {
+            self.candidates
+                .select_nth_unstable_by(beam - 1, Candidate::order);
+            self.candidates.truncate(beam);
+        }
+    }
+
+    /// Makes the candidates that are left the new beam.
+    fn enter(&mut self) {
+        let best = self
+            .candidates
+            .iter()
+            .map(|c| c.total)
+            .fold(f32::NEG_INFINITY, f32::max);
+        let shift = if best.is_finite() { best } else { 0.0 };
+        self.offset += f64::from(shift);
+        self.next.clear();
+        for candidate in &self.candidates {
+            let entry = self.beam[candidate.entry as usize];
+            let (prefix, last) = if candidate.token == BLANK {
+                (entry.prefix, entry.last)
+            } else {
+                let prefix = self
+                    .prefixes
+                    .extended(entry.prefix, candidate.token, self.guide);
+                (prefix, candidate.token)
+            };
+            self.prefixes.set_slot(prefix, self.next.len() as u32);
+            self.next.push(Entry {
+                prefix,
+                last,
+                blank: candidate.blank - shift,
+                label: candidate.label - shift,
+                total: candidate.total - shift,
+            });
+        }
+        std::mem::swap(&mut self.beam, &mut self.next);
+    }
+
+    fn finish(self, tokens: &Tokens) -> Vec<Hypothesis> {
+        let mut hypotheses: Vec<_> = self
+            .beam
+            .iter()
+            .map(|entry| {
+                let state = self.prefixes.state(entry.prefix);
+                let language = self.prefixes.guide(entry.prefix) + self.guide.finish(state);
+                let acoustic = (f64::from(entry.total) + self.offset) as f32;
+                let spelled = self.prefixes.tokens(entry.prefix);
+                let text = tokens.decode(&spelled);
+                Hypothesis {
+                    tokens: spelled,
+                    text,
+                    score: acoustic + language,
+                    acoustic,
+                    language,
+                }
+            })
+            .filter(|hypothesis| hypothesis.score > f32::NEG_INFINITY)
+            .collect();
+        merge_equal_texts(&mut hypotheses);
+        hypotheses.sort_by(|a, b| {
+            b.score
+                .total_cmp(&a.score)
+                .then_with(|| a.text.cmp(&b.text))
+        });
+        hypotheses.truncate(self.options.nbest.max(1));
+        hypotheses
+    }
+}
+
+impl Entry {
+    /// Log-probability of the alignments that this frame extends by a token: a repeat of the last
+    /// token needs a blank before it.
+    #[inline]
+    fn extended(&self, token: u32, log_prob: f32) -> f32 {
+        let before = if token == self.last {
+            self.blank
+        } else {
+            self.total
+        };
+        before + log_prob
+    }
+}
+
+fn merge_equal_texts(hypotheses: &mut Vec<Hypothesis>) {
+    hypotheses.sort_by(|a, b| {
+        a.text
+            .cmp(&b.text)
+            .then_with(|| b.score.total_cmp(&a.score))
+    });
+    hypotheses.dedup_by(|worse, better| {
+        let equal = worse.text == better.text;
+        if equal {
+            better.acoustic = log_add(better.acoustic, worse.acoustic);
+            better.score = better.acoustic + better.language;
+        }
+        equal
+    });
+}
+
+/// `ln(e^a + e^b)`.
+#[inline]
+fn log_add(a: f32, b: f32) -> f32 {
+    let (high, low) = if a >= b { (a, b) } else { (b, a) };
+    // e⁻¹⁷ is half of f32's last place beside 1. The test is false for two infinities as well.
+    if low - high > -17.0 {
+        high + (low - high).exp().ln_1p()
+    } else {
+        high
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ctc::collapse;
+
+    const EXACT: PrefixBeam = PrefixBeam {
+        beam: 100_000,
+        nbest: 100_000,
+        beam_threshold: f32::INFINITY,
+        token_threshold: f32::INFINITY,
+    };
+
+    fn letters(count: usize) -> Tokens {
+        let symbols = ["<blank>", "a", "b", "c"].map(String::from);
+        Tokens::from_symbols(symbols[..count].to_vec()).unwrap()
+    }
+
+    /// The slow twin: the probability of every label sequence, by enumerating all `V^T` paths.
+    fn enumerate(log_probs: &Array2<f32>) -> BTreeMap<Vec<u32>, f64> {
+        let (frames, tokens) = log_probs.dim();
+        let mut probabilities = BTreeMap::new();
+        for index in 0..tokens.pow(frames as u32) {
+            let digit = |t: usize| index / tokens.pow(t as u32) % tokens;
+            let path: Vec<u32> = (0..frames).map(|t| digit(t) as u32).collect();
+            let log_prob: f64 = (0..frames)
+                .map(|t| f64::from(log_probs[[t, digit(t)]]))
+                .sum();
+            *probabilities.entry(collapse(&path)).or_insert(0.0) += log_prob.exp();
+        }
+        probabilities
+    }
+
+    fn normalised(frames: usize, tokens: usize, values: &[f32]) -> Array2<f32> {
+        let mut log_probs =
+            Array2::from_shape_fn((frames, tokens), |(t, v)| values[t * tokens + v]);
+        for mut row in log_probs.outer_iter_mut() {
+            let total = row.iter().map(|x| x.exp()).sum::<f32>().ln();
+            row.mapv_inplace(|x| x - total);
+        }
+        log_probs
+    }
+
+    fn small_log_probs() -> impl Strategy<Value = Array2<f32>> {
+        (0usize..6, 2usize..5).prop_flat_map(|(frames, tokens)| {
+            prop::collection::vec(-6.0f32..2.0, frames * tokens)
+                .prop_map(move |values| normalised(frames, tokens, &values))
+        })
+    }
+
+    /// A guide whose score depends on the last two tokens, and which forbids one pair.
+    struct Pairs;
+
+    impl Pairs {
+        fn pair(before: u32, token: u32) -> f32 {
+            if (before, token) == (2, 1) {
+                return f32::NEG_INFINITY;
+            }
+            ((before * 7 + token * 3) % 5) as f32 * 0.7 - 1.5
+        }
+    }
+
+    impl Guide for Pairs {
+        type State = u32;
+
+        fn start(&self) -> u32 {
+            0
+        }
+
+        fn score(&self, before: &u32, token: u32) -> f32 {
+            Self::pair(*before, token)
+        }
+
+        fn advance(&self, _before: &u32, token: u32) -> u32 {
+            token
+        }
+
+        fn finish(&self, before: &u32) -> f32 {
+            *before as f32 * 0.3
+        }
+    }
+
+    /// Decodes exactly and compares with enumeration: the same label sequences, best first, with
+    /// the same scores.
+    fn check<G: Guide>(log_probs: &Array2<f32>, guide: &G, score: impl Fn(&[u32]) -> f64) {
+        let tokens = letters(log_probs.ncols());
+        let hypotheses = EXACT.decode_with(log_probs.view(), &tokens, guide);
+        let mut expected: Vec<_> = enumerate(log_probs)
+            .into_iter()
+            .map(|(labels, probability)| (probability.ln(), score(&labels), labels))
+            .filter(|(_, language, _)| *language > f64::NEG_INFINITY)
+            .collect();
+        expected.sort_by(|a, b| (b.0 + b.1).total_cmp(&(a.0 + a.1)));
+        assert_eq!(hypotheses.len(), expected.len());
+        for hypothesis in &hypotheses {
+            let (acoustic, language, _) = expected
+                .iter()
+                .find(|(_, _, labels)| *labels == hypothesis.tokens)
+                .unwrap();
+            assert!((f64::from(hypothesis.acoustic) - acoustic).abs() < 2e-4);
+            assert!((f64::from(hypothesis.language) - language).abs() < 2e-4);
+        }
+        assert!(
+            hypotheses
+                .windows(2)
+                .all(|pair| pair[0].score >= pair[1].score)
+        );
+        let best = expected[0].0 + expected[0].1;
+        assert!((f64::from(hypotheses[0].score) - best).abs() < 2e-4);
+    }
+
+    proptest! {
+        #[test]
+        fn every_label_sequence_has_the_probability_that_enumeration_gives(
+            log_probs in small_log_probs()
+        ) {
+            check(&log_probs, &Unguided, |_| 0.0);
+        }
+
+        #[test]
+        fn a_guide_adds_its_scores_and_forbids(log_probs in small_log_probs()) {
+            check(&log_probs, &Pairs, |labels| {
+                let before = std::iter::once(0).chain(labels.iter().copied());
+                let pairs = before.zip(labels).map(|(b, &l)| f64::from(Pairs::pair(b, l)));
+                pairs.sum::<f64>() + f64::from(*labels.last().unwrap_or(&0)) * 0.3
+            });
+        }
+
+        /// A narrow beam drops alignments, so it never promises more than there is; prefixes that
+        /// leave the beam and return are still one.
+        #[test]
+        fn a_narrow_beam_has_no_doubles_and_never_overstates(
+            log_probs in small_log_probs(),
+            beam in 1usize..6,
+        ) {
+            let tokens = letters(log_probs.ncols());
+            let narrow = PrefixBeam { beam, ..EXACT };
+            let truth = enumerate(&log_probs);
+            let hypotheses = narrow.decode(log_probs.view(), &tokens);
+            prop_assert!(hypotheses.len() <= beam);
+            let mut seen = std::collections::BTreeSet::new();
+            for hypothesis in hypotheses {
+                prop_assert!(f64::from(hypothesis.acoustic) <= truth[&hypothesis.tokens].ln() + 2e-4);
+                prop_assert!(seen.insert(hypothesis.tokens));
+            }
+        }
+    }
+
+    #[test]
+    fn the_sum_over_alignments_beats_the_best_path() {
+        // Graves 2014: the best path is two blanks, the most probable text is "a".
+        let log_probs = normalised(2, 2, &[0.6f32.ln(), 0.4f32.ln(), 0.6f32.ln(), 0.4f32.ln()]);
+        let tokens = letters(2);
+        assert_eq!(super::super::greedy(log_probs.view(), &tokens).text, "");
+        let best = &PrefixBeam::default().decode(log_probs.view(), &tokens)[0];
+        assert_eq!(best.text, "a");
+        assert!((best.score - 0.64f32.ln()).abs() < 1e-5);
+    }
+
+    #[test]
+    fn texts_that_differ_in_spaces_at_the_end_are_one() {
+        let tokens =
+            Tokens::from_symbols(["<blank>", " ", "a"].map(String::from).to_vec()).unwrap();
+        let log_probs = normalised(2, 3, &[-9.0, -9.0, 2.0, 0.0, 0.0, -9.0]);
+        let nbest = PrefixBeam { nbest: 10, ..EXACT }.decode(log_probs.view(), &tokens);
+        assert_eq!(nbest[0].text, "a");
+        assert!(nbest[0].acoustic > -0.01);
+        assert_eq!(nbest.iter().filter(|h| h.text == "a").count(), 1);
+    }
+
+    #[test]
+    fn certain_frames_of_any_length_lose_no_precision() {
+        let tokens = letters(3);
+        let log_probs = Array2::from_shape_fn((5000, 3), |(t, v)| {
+            if v == [1, 0, 2, 0][t % 4] {
+                0.5f32.ln()
+            } else {
+                0.25f32.ln()
+            }
+        });
+        let best = &PrefixBeam::default().decode(log_probs.view(), &tokens)[0];
+        assert!(best.score.is_finite() && best.tokens.len() > 1000);
+    }
+
+    #[test]
+    fn impossible_frames_leave_no_hypothesis_and_no_frames_the_empty_one() {
+        let log_probs = Array2::from_elem((3, 3), f32::NEG_INFINITY);
+        assert!(
+            PrefixBeam::default()
+                .decode(log_probs.view(), &letters(3))
+                .is_empty()
+        );
+        let none = PrefixBeam::default().decode(Array2::zeros((0, 3)).view(), &letters(3));
+        assert_eq!((none.len(), none[0].text.as_str()), (1, ""));
+    }
+
+    #[test]
+    fn log_add_adds_probabilities() {
+        assert!((log_add(0.3f32.ln(), 0.4f32.ln()).exp() - 0.7).abs() < 1e-6);
+        assert_eq!(
+            log_add(f32::NEG_INFINITY, f32::NEG_INFINITY),
+            f32::NEG_INFINITY
+        );
+        assert_eq!(log_add(f32::NEG_INFINITY, -3.0), -3.0);
+    }
+}

@@ -1,0 +1,121 @@
+//! The tree of prefixes that a search has met.
+
+use super::Guide;
+
+/// A prefix: its place in the tree.
+pub(super) type Prefix = u32;
+
+/// The empty prefix.
+pub(super) const ROOT: Prefix = 0;
+
+const NONE: u32 = u32::MAX;
+
+/// All prefixes that entered the beam once, each there once: one that left it and comes back is
+/// found again, so that its descendants still in the beam stay its descendants.
+pub(super) struct Prefixes<S> {
+    nodes: Vec<Node>,
+    states: Vec<S>,
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    parent: Prefix,
+    token: u32,
+    first_child: Prefix,
+    next_sibling: Prefix,
+    /// Sum of the guide's scores.
+    guide: f32,
+    /// Place in the beam, where the beam says so of the same prefix.
+    slot: u32,
+}
+
+impl<S: Clone> Prefixes<S> {
+    pub fn new(start: S) -> Self {
+        let root = Node {
+            parent: NONE,
+            token: NONE,
+            first_child: NONE,
+            next_sibling: NONE,
+            guide: 0.0,
+            slot: 0,
+        };
+        Self {
+            nodes: vec![root],
+            states: vec![start],
+        }
+    }
+
+    fn node(&self, prefix: Prefix) -> &Node {
+        &self.nodes[prefix as usize]
+    }
+
+    /// The prefix without its last token.
+    pub fn parent(&self, prefix: Prefix) -> Option<Prefix> {
+        Some(self.node(prefix).parent).filter(|&parent| parent != NONE)
+    }
+
+    /// The guide's score of the prefix.
+    pub fn guide(&self, prefix: Prefix) -> f32 {
+        self.node(prefix).guide
+    }
+
+    /// The guide's state of the prefix.
+    pub fn state(&self, prefix: Prefix) -> &S {
+        &self.states[prefix as usize]
+    }
+
+    /// Where the prefix was last said to be in the beam.
+    pub fn slot(&self, prefix: Prefix) -> u32 {
+        self.node(prefix).slot
+    }
+
+    /// Notes where the prefix is in the beam.
+    pub fn set_slot(&mut self, prefix: Prefix, slot: u32) {
+        self.nodes[prefix as usize].slot = slot;
+    }
+
+    /// The prefix extended by a token, made if it is not there.
+    pub fn extended<G: Guide<State = S>>(
+        &mut self,
+        prefix: Prefix,
+        token: u32,
+        guide: &G,
+    ) -> Prefix {
+        let mut child = self.node(prefix).first_child;
+        while child != NONE {
+            let node = self.node(child);
+            if node.token == token {
+                return child;
+            }
+            child = node.next_sibling;
+        }
+        let child = self.nodes.len() as Prefix;
+        let state = self.state(prefix);
+        let score = self.guide(prefix) + guide.score(state, token);
+        let state = guide.advance(state, token);
+        let parent = &mut self.nodes[prefix as usize];
+        let next_sibling = std::mem::replace(&mut parent.first_child, child);
+        self.nodes.push(Node {
+            parent: prefix,
+            token,
+            first_child: NONE,
+            next_sibling,
+            guide: score,
+            slot: 0,
+        });
+        self.states.push(state);
+        child
+    }
+
+    /// The tokens of the prefix.
+    pub fn tokens(&self, prefix: Prefix) -> Vec<u32> {
+        let mut tokens = Vec::new();
+        let mut node = self.node(prefix);
+        while node.parent != NONE {
+            tokens.push(node.token);
+            node = self.node(node.parent);
+        }
+        tokens.reverse();
+        tokens
+    }
+}
