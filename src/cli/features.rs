@@ -1,12 +1,222 @@
 //! `hearken features`.
 
+use std::io::Write;
+use std::path::PathBuf;
+
 use super::Failure;
+use crate::corpus;
+use crate::features::{ExtractRequest, Moments, Recipe, Store, extract};
 
 /// Extract features to an HDF5 store, inspect it, plot it.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Extract(Extract),
+    Inspect(Inspect),
+    Recipes(Recipes),
+}
+
+/// Compute the features of a manifest's utterances into an HDF5 store.
+#[derive(clap::Args)]
+struct Extract {
+    /// The manifest: JSON Lines, as `hearken corpus` writes it.
+    manifest: PathBuf,
+    /// A built-in recipe (see `hearken features recipes`) or a TOML file.
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    recipe: String,
+    /// The store to write; replaced only when the new one is whole.
+    #[arg(long, value_name = "STORE.h5")]
+    out: PathBuf,
+    /// Speeds of the copies; 1 is the recording itself, 0.9 is slower and longer.
+    #[arg(long, value_name = "S,S…", value_delimiter = ',', default_value = "1")]
+    speeds: Vec<f64>,
+}
+
+/// What a store holds.
+#[derive(clap::Args)]
+struct Inspect {
+    /// The store.
+    store: PathBuf,
+    /// One utterance instead of the whole.
+    #[arg(long)]
+    id: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// List the built-in recipes.
+#[derive(clap::Args)]
+struct Recipes {}
 
 /// Runs the subcommand.
-pub fn run(_args: Args) -> Result<(), Failure> {
-    Err("`features` is being built".into())
+pub fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::Extract(args) => run_extract(&args),
+        Command::Inspect(args) => run_inspect(&args),
+        Command::Recipes(_) => run_recipes(),
+    }
+}
+
+fn run_extract(args: &Extract) -> Result<(), Failure> {
+    let recipe = Recipe::named(&args.recipe)?;
+    let utterances = corpus::read_manifest(&args.manifest)?;
+    let summary = extract(&ExtractRequest {
+        utterances: &utterances,
+        recipe: &recipe,
+        speeds: &args.speeds,
+        out: &args.out,
+        progress: true,
+    })?;
+    let mut stderr = std::io::stderr().lock();
+    for (notice, recordings) in &summary.notices {
+        writeln!(stderr, "{recordings} recordings: {notice}")?;
+    }
+    for (id, why) in &summary.skipped {
+        writeln!(stderr, "left out {id}: {why}")?;
+    }
+    writeln!(
+        std::io::stdout(),
+        "{}: {} utterances, {} frames of {} ({:.2} h), {} left out",
+        args.out.display(),
+        summary.utterances,
+        summary.frames,
+        recipe.dim(),
+        hours(&recipe, summary.frames as usize),
+        summary.skipped.len(),
+    )?;
+    Ok(())
+}
+
+fn hours(recipe: &Recipe, frames: usize) -> f64 {
+    frames as f64 * recipe.seconds_per_frame() / 3600.0
+}
+
+fn run_inspect(args: &Inspect) -> Result<(), Failure> {
+    let store = Store::open(&args.store)?;
+    match &args.id {
+        Some(id) => inspect_utterance(&store, id, args.json),
+        None => inspect_store(&store, args.json),
+    }
+}
+
+fn inspect_store(store: &Store, json: bool) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let recipe = store.recipe();
+    let lengths = (0..store.len()).map(|i| store.frames(i));
+    let (shortest, longest) = (
+        lengths.clone().min().unwrap_or(0),
+        lengths.max().unwrap_or(0),
+    );
+    let speakers: std::collections::BTreeSet<&str> =
+        (0..store.len()).map(|i| store.speaker(i)).collect();
+    let stats = store.global_stats();
+    if json {
+        let object = serde_json::json!({
+            "utterances": store.len(),
+            "speakers": speakers.len(),
+            "frames": store.total_frames(),
+            "dim": store.dim(),
+            "hours": hours(recipe, store.total_frames()),
+            "shortest": shortest,
+            "longest": longest,
+            "recipe": recipe,
+            "recipe_hash": store.recipe_hash(),
+            "mean": stats.mean,
+            "std": stats.std,
+        });
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    writeln!(out, "utterances  {}", store.len())?;
+    writeln!(out, "speakers    {}", speakers.len())?;
+    writeln!(
+        out,
+        "frames      {} of {} dimensions, one every {} ms: {:.2} h; {shortest} to {longest} an utterance",
+        store.total_frames(),
+        store.dim(),
+        1000.0 * recipe.seconds_per_frame(),
+        hours(recipe, store.total_frames()),
+    )?;
+    writeln!(
+        out,
+        "recipe      {}",
+        recipe.name().unwrap_or("(of its own)")
+    )?;
+    writeln!(out, "hash        {}", store.recipe_hash())?;
+    writeln!(out, "\n{}", recipe.to_toml())?;
+    write_stats(&mut out, &stats.mean, &stats.std)?;
+    Ok(())
+}
+
+fn inspect_utterance(store: &Store, id: &str, json: bool) -> Result<(), Failure> {
+    let i = position(store, id)?;
+    let features = store.read_stored(i)?;
+    let stats = Moments::of(features.view()).stats();
+    let seconds = features.nrows() as f64 * store.recipe().seconds_per_frame();
+    let mut out = std::io::stdout().lock();
+    if json {
+        let object = serde_json::json!({
+            "id": id,
+            "speaker": store.speaker(i),
+            "text": store.text(i),
+            "frames": features.nrows(),
+            "seconds": seconds,
+            "mean": stats.mean,
+            "std": stats.std,
+        });
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    writeln!(out, "id          {id}")?;
+    writeln!(out, "speaker     {}", store.speaker(i))?;
+    writeln!(out, "text        {}", store.text(i))?;
+    writeln!(
+        out,
+        "frames      {} of {} dimensions: {seconds:.2} s\n",
+        features.nrows(),
+        features.ncols()
+    )?;
+    write_stats(&mut out, &stats.mean, &stats.std)?;
+    Ok(())
+}
+
+fn position(store: &Store, id: &str) -> Result<usize, Failure> {
+    store.position(id).ok_or_else(|| {
+        format!(
+            "{}: has no utterance {id}: `hearken features inspect` counts what it has",
+            store.path().display()
+        )
+        .into()
+    })
+}
+
+/// A table of mean and standard deviation, a line a dimension.
+fn write_stats(out: &mut impl Write, mean: &[f32], std: &[f32]) -> std::io::Result<()> {
+    writeln!(out, "{:>9} {:>10} {:>10}", "dimension", "mean", "std")?;
+    for (d, (mean, std)) in mean.iter().zip(std).enumerate() {
+        writeln!(out, "{d:>9} {mean:>10.4} {std:>10.4}")?;
+    }
+    Ok(())
+}
+
+fn run_recipes() -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for name in Recipe::built_in() {
+        let recipe = Recipe::named(name)?;
+        writeln!(
+            out,
+            "{name:<16} {:>4} dimensions every {:>6} ms at {:>5} Hz, normalised: {}",
+            recipe.dim(),
+            1000.0 * recipe.seconds_per_frame(),
+            recipe.sample_rate(),
+            recipe.normalisation,
+        )?;
+    }
+    Ok(())
 }
