@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use hearken::nn::{
-    Cell, Mode, Packing, Parameters, Path, Recurrent, RecurrentConfig, Runtime, with_values,
+    Cell, Mode, NotFinite, Packing, Parameters, Path, Recurrent, RecurrentConfig, Runtime,
+    with_values,
 };
 use proptest::prelude::*;
 
@@ -188,6 +189,28 @@ fn a_sequence_in_two_stretches_gives_the_output_of_the_whole() {
             }
         }
     }
+}
+
+#[test]
+fn the_first_number_that_is_not_finite_is_found() {
+    let (mut parameters, stack) = build(&config(Cell::RnnRelu, false), Path::Portable);
+    let batch = packing(&[6, 4]);
+    let clean = parameters.uniform(&[2, 6, 5], 1.0).unwrap();
+    let run = |x: &Tensor| {
+        let x = batch.from_padded(x).unwrap();
+        let outputs = stack.forward(&x, &batch, None, Mode::Infer).unwrap();
+        outputs.not_finite(&batch).unwrap()
+    };
+    assert_eq!(run(&clean), None);
+    let mut spoilt = values(&clean);
+    spoilt[(6 + 2) * 5] = f32::INFINITY;
+    let spoilt = Tensor::from_vec(spoilt, (2, 6, 5), &candle_core::Device::Cpu).unwrap();
+    let expected = NotFinite {
+        layer: 0,
+        utterance: 1,
+        frame: 2,
+    };
+    assert_eq!(run(&spoilt), Some(expected));
 }
 
 #[test]

@@ -5,9 +5,11 @@
 //! hand-written backward pass ([`RecurrentLayer`]); its arithmetic stands in [`recurrence`], as
 //! plain loops over slices with one product a time step.
 
+mod cell;
 mod dropout;
 mod embedding;
 mod error;
+mod layer_op;
 mod linear;
 mod packing;
 mod parameters;
@@ -17,18 +19,20 @@ pub mod recurrence;
 mod recurrent;
 mod stack;
 mod tensor;
+mod version;
 
+pub use cell::Cell;
 pub use dropout::dropout;
 pub use embedding::Embedding;
 pub use error::Error;
 pub use linear::Linear;
 pub use packing::{Packing, Step};
-pub use parameters::{Parameters, Version};
+pub use parameters::Parameters;
 pub use path::{Path, Precision, Runtime};
-pub use recurrence::Cell;
 pub use recurrent::{LayerConfig, RecurrentLayer, State};
-pub use stack::{Outputs, Recurrent, RecurrentConfig};
+pub use stack::{NotFinite, Outputs, Recurrent, RecurrentConfig};
 pub use tensor::with_values;
+pub use version::{Derived, Version};
 
 use candle_core::Tensor;
 

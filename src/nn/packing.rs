@@ -111,6 +111,12 @@ impl Packing {
         self.offsets[t] + b
     }
 
+    /// Frame and utterance `(t, b)` of a row below `N`.
+    pub fn frame_of(&self, row: usize) -> (usize, usize) {
+        let t = self.offsets.partition_point(|&offset| offset <= row) - 1;
+        (t, row - self.offsets[t])
+    }
+
     /// The time steps in the order in which a direction computes them: from the first frame, or
     /// with `reversed` from the last one, where shorter utterances join as `t` falls.
     pub fn walk(&self, reversed: bool) -> impl DoubleEndedIterator<Item = Step> + '_ {
@@ -298,19 +304,15 @@ mod tests {
         ) {
             lengths.sort_by(|a, b| b.cmp(a));
             let packing = Packing::new(lengths.clone()).unwrap();
-            let frame_of = |row: usize| {
-                let t = (0..packing.steps()).rfind(|&t| packing.offset(t) <= row).unwrap();
-                (t, row - packing.offset(t))
-            };
             let mut seen = 0;
             for step in packing.walk(reversed) {
                 for (b, &length) in lengths.iter().enumerate().take(step.batch) {
-                    let (t, _) = frame_of(step.row + b);
+                    let (t, _) = packing.frame_of(step.row + b);
                     let first = if reversed { t == length - 1 } else { t == 0 };
                     prop_assert_eq!(first, b >= step.joined);
                     if !first {
                         let neighbour = if reversed { t + 1 } else { t - 1 };
-                        prop_assert_eq!(frame_of(step.previous + b), (neighbour, b));
+                        prop_assert_eq!(packing.frame_of(step.previous + b), (neighbour, b));
                     }
                     seen += 1;
                 }

@@ -2,32 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Tensor, Var};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use safetensors::{Dtype, SafeTensors};
 
-use super::{Error, tensor::with_values};
-
-/// Counts the changes of a model's weights, so that what is derived from them (packed copies for
-/// the kernels) is rebuilt once per step of the optimiser and not more often.
-#[derive(Debug, Clone, Default)]
-pub struct Version(Arc<AtomicU64>);
-
-impl Version {
-    /// Changes so far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn bump(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-    }
-}
+use super::{Error, Version, tensor::with_values};
 
 struct Parameter {
     name: String,
@@ -183,6 +165,29 @@ impl Parameters {
         }
         Ok(())
     }
+
+    /// Sets the variables that a safetensors file holds under the same name and with the same
+    /// shape, and tells why each other one, of either side, was left: a line each.
+    ///
+    /// Fails, before anything is changed, when the bytes are not a safetensors file.
+    pub fn load_matching(&self, bytes: &[u8]) -> Result<Vec<String>, Error> {
+        let file = SafeTensors::deserialize(bytes)?;
+        let mut left = Vec::new();
+        for (index, p) in self.entries.iter().enumerate() {
+            let values = match file.tensor(&p.name) {
+                Ok(view) => read(&p.name, p.var.dims(), &view),
+                Err(_) => Err(Error::Missing(p.name.clone())),
+            };
+            match values {
+                Ok(values) => self.update(index, |target| target.copy_from_slice(&values))?,
+                Err(error) => left.push(error.to_string()),
+            }
+        }
+        let names = file.names();
+        let unknown = names.into_iter().filter(|name| self.get(name).is_none());
+        left.extend(unknown.map(|name| Error::Unexpected(name.to_string()).to_string()));
+        Ok(left)
+    }
 }
 
 /// Reads one f32 tensor of a safetensors file, checking type and shape.
@@ -319,6 +324,25 @@ mod tests {
         let saved = two(1).to_safetensors(HashMap::new()).unwrap();
         assert!(matches!(other.load(&saved[..20]), Err(Error::Weights(_))));
         assert_eq!(values(&parameters, "w"), before);
+    }
+
+    #[test]
+    fn what_matches_is_loaded_and_the_rest_is_named() {
+        let mut other = Parameters::new(3);
+        for (name, shape) in [("w", &[2, 3][..]), ("b", &[4]), ("extra", &[1])] {
+            let value = other.uniform(shape, 1.0).unwrap();
+            other.add(name, &value, true).unwrap();
+        }
+        let parameters = two(1);
+        let saved = other.to_safetensors(HashMap::new()).unwrap();
+        let left = parameters.load_matching(&saved).unwrap();
+        assert_eq!(values(&parameters, "w"), values(&other, "w"));
+        assert_eq!(values(&parameters, "b"), values(&two(1), "b"));
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(
+            left[0].contains("`b`") && left[1].contains("`extra`"),
+            "{left:?}"
+        );
     }
 
     #[test]

@@ -17,46 +17,9 @@
 //! The simple RNN is `s_t = f(U x_t + W s_{t-1} + b)` with f a sigmoid, tanh or ReLU.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, NdFloat, s};
-use serde::{Deserialize, Serialize};
 
 use super::product::{Into, product};
-use super::{Packing, Path};
-
-/// The recurrent cell of a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cell {
-    /// Long short-term memory without peepholes.
-    #[default]
-    Lstm,
-    /// `s_t = σ(U x_t + W s_{t-1} + b)`, the unit of Mikolov et al. 2010.
-    RnnSigmoid,
-    /// `s_t = tanh(U x_t + W s_{t-1} + b)`.
-    RnnTanh,
-    /// `s_t = max(0, U x_t + W s_{t-1} + b)`.
-    RnnRelu,
-}
-
-impl Cell {
-    /// `G`, how many pre-activations a cell has: 4 for the LSTM (i, f, g, o), 1 for the others.
-    pub fn gates(self) -> usize {
-        match self {
-            Cell::Lstm => 4,
-            Cell::RnnSigmoid | Cell::RnnTanh | Cell::RnnRelu => 1,
-        }
-    }
-}
-
-impl std::fmt::Display for Cell {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Cell::Lstm => "lstm",
-            Cell::RnnSigmoid => "rnn-sigmoid",
-            Cell::RnnTanh => "rnn-tanh",
-            Cell::RnnRelu => "rnn-relu",
-        })
-    }
-}
+use super::{Cell, Packing, Path};
 
 /// The shape of the computation and its weights.
 #[derive(Clone, Copy)]
@@ -183,7 +146,9 @@ fn rnn_forward<F: NdFloat>(cell: Cell, gates: &mut [F], hidden: &mut [F]) {
         *gate = match cell {
             Cell::RnnSigmoid => sigmoid(*gate),
             Cell::RnnTanh => gate.tanh(),
-            Cell::RnnRelu | Cell::Lstm => gate.max(F::zero()),
+            // Not `max`, which would turn a NaN into 0 and hide it.
+            Cell::RnnRelu | Cell::Lstm if *gate < F::zero() => F::zero(),
+            Cell::RnnRelu | Cell::Lstm => *gate,
         };
         *hidden = *gate;
     }

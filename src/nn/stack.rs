@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use super::recurrent::{LayerConfig, RecurrentLayer, State};
-use super::{Cell, Error, Mode, Packing, Parameters, Runtime, dropout};
+use super::{Cell, Error, Mode, Packing, Parameters, Runtime, dropout, with_values};
 
 /// What a stack of layers is.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,10 +45,42 @@ pub struct Outputs {
     pub states: Vec<State>,
 }
 
+/// Where a number is infinite or not a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotFinite {
+    /// The layer, from 0.
+    pub layer: usize,
+    /// The utterance's place in the batch, longest first.
+    pub utterance: usize,
+    /// The frame.
+    pub frame: usize,
+}
+
 impl Outputs {
     /// The output of the top layer.
     pub fn top(&self) -> &Tensor {
         &self.layers[self.layers.len() - 1]
+    }
+
+    /// The first number that is infinite or not a number, from the lowest layer up: what a
+    /// training run says when it stops.
+    ///
+    /// Fails when the outputs are not of this packing.
+    pub fn not_finite(&self, packing: &Packing) -> Result<Option<NotFinite>, Error> {
+        for (layer, output) in self.layers.iter().enumerate() {
+            let (rows, dim) = output.dims2()?;
+            packing.check_rows("output of a layer", rows, dim)?;
+            let at = with_values(output, |v| v.iter().position(|v| !v.is_finite()))?;
+            if let Some(at) = at {
+                let (frame, utterance) = packing.frame_of(at / dim);
+                return Ok(Some(NotFinite {
+                    layer,
+                    utterance,
+                    frame,
+                }));
+            }
+        }
+        Ok(None)
     }
 }
 

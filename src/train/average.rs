@@ -1,0 +1,64 @@
+//! Weight averaging.
+
+use candle_core::Tensor;
+
+use super::Error;
+
+/// The element-wise mean of several snapshots of the same parameters, each a list of named tensors
+/// in the same order; sums in f64.
+///
+/// # Errors
+/// [`Error::Config`] when the snapshots differ in names or shapes, or when there is none.
+pub fn average(snapshots: &[Vec<(String, Tensor)>]) -> Result<Vec<(String, Tensor)>, Error> {
+    let Some(first) = snapshots.first() else {
+        return Err(Error::Config("there are no weights to average".into()));
+    };
+    let mut mean = Vec::with_capacity(first.len());
+    for (index, (name, tensor)) in first.iter().enumerate() {
+        let mut sum = vec![0.0f64; tensor.elem_count()];
+        for snapshot in snapshots {
+            let same = snapshot
+                .get(index)
+                .filter(|(other, values)| other == name && values.shape() == tensor.shape());
+            let Some((_, values)) = same else {
+                return Err(Error::Config(format!(
+                    "`{name}` differs between the weights to average"
+                )));
+            };
+            let values: Vec<f32> = values.flatten_all()?.to_vec1()?;
+            for (total, value) in sum.iter_mut().zip(values) {
+                *total += f64::from(value);
+            }
+        }
+        let count = snapshots.len() as f64;
+        let values: Vec<f32> = sum.iter().map(|total| (total / count) as f32).collect();
+        mean.push((
+            name.clone(),
+            Tensor::from_vec(values, tensor.shape(), tensor.device())?,
+        ));
+    }
+    Ok(mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn snapshot(values: &[f32]) -> Vec<(String, Tensor)> {
+        let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap();
+        vec![("w".into(), tensor)]
+    }
+
+    #[test]
+    fn the_average_is_element_wise() {
+        let mean = average(&[snapshot(&[1.0, 2.0]), snapshot(&[3.0, -2.0])]).unwrap();
+        assert_eq!(mean[0].1.to_vec1::<f32>().unwrap(), [2.0, 0.0]);
+    }
+
+    #[test]
+    fn snapshots_of_different_shape_are_refused_by_name() {
+        let error = average(&[snapshot(&[1.0]), snapshot(&[1.0, 2.0])]).unwrap_err();
+        assert!(error.to_string().contains("`w`"));
+    }
+}

@@ -1,0 +1,731 @@
+//! The loop itself: epochs of batches, from a checkpoint to the final weights.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use candle_core::Tensor;
+
+use super::checkpoint::{Best, Running, write_tensors};
+use super::{
+    Checkpoint, Config, EpochRecord, Error, Evaluation, Metrics, Optimiser, Schedule, State, Task,
+    WeightNoise, average, global_norm, stream,
+};
+use crate::nn::{Parameters, with_values};
+
+/// Batches that the reader thread may be ahead.
+const READ_AHEAD: usize = 2;
+
+/// What a run needs besides the task.
+pub struct Plan<'a> {
+    /// How to train.
+    pub config: &'a Config,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Where checkpoints, metrics and weights go.
+    pub dir: &'a Path,
+    /// Hash of the configuration and the data: a checkpoint of another run is not resumed.
+    pub identity: &'a str,
+    /// Name of the instruction path that computes.
+    pub path: &'a str,
+    /// Whether a checkpoint made on another path may be resumed.
+    pub allow_other_path: bool,
+}
+
+/// Where training stands after a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Batches done in this epoch.
+    pub batch: usize,
+    /// Batches of this epoch.
+    pub batches: usize,
+    /// Mean loss of the epoch so far, nats per unit of weight.
+    pub loss: f64,
+    /// Gradient norm of the last batch before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Somebody who watches a run: a progress bar, a log.
+pub trait Observer {
+    /// A step was made.
+    fn step(&mut self, progress: &Progress);
+    /// An epoch was evaluated.
+    fn epoch(&mut self, record: &EpochRecord);
+    /// Something that a person should know: an example left out, a run resumed.
+    fn note(&mut self, note: &str);
+}
+
+/// An observer that says nothing.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn step(&mut self, _: &Progress) {}
+    fn epoch(&mut self, _: &EpochRecord) {}
+    fn note(&mut self, _: &str) {}
+}
+
+/// What training gave. The task's parameters hold the final weights.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The final weights' figures on the held-out data.
+    pub evaluation: Evaluation,
+    /// The epochs (from 1) whose weights were averaged, best first.
+    pub epochs: Vec<usize>,
+    /// Optimiser steps made.
+    pub steps: u64,
+    /// Whether parts of the run were computed on different instruction paths.
+    pub mixed_paths: bool,
+}
+
+/// Trains `task` as `plan` says, resuming from the checkpoint in its directory if there is one. A
+/// run killed at any instant and started again ends with the same bytes as one never killed.
+///
+/// # Errors
+/// [`Error::Diverged`] when the loss or a gradient is not finite (the last checkpoint is kept),
+/// [`Error::Checkpoint`] when the checkpoint there belongs to another run or another instruction
+/// path, and whatever files and the task give.
+pub fn train<T: Task>(
+    task: &T,
+    plan: &Plan,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, Error> {
+    plan.config.check()?;
+    std::fs::create_dir_all(plan.dir).map_err(|source| Error::File {
+        path: plan.dir.to_owned(),
+        source,
+    })?;
+    let mut run = Run::start(task, plan, observer)?;
+    while !run.state.finished {
+        if run.over() {
+            run.finish()?;
+        } else {
+            run.epoch()?;
+        }
+    }
+    run.outcome()
+}
+
+/// A run in progress.
+struct Run<'a, T: Task> {
+    task: &'a T,
+    plan: &'a Plan<'a>,
+    observer: &'a mut dyn Observer,
+    optimiser: Optimiser,
+    metrics: Metrics,
+    state: State,
+}
+
+impl<'a, T: Task> Run<'a, T> {
+    fn start(
+        task: &'a T,
+        plan: &'a Plan<'a>,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let parameters = task.parameters();
+        let mut optimiser = Optimiser::new(plan.config.optimiser.clone(), parameters);
+        let file = plan.dir.join("checkpoint.safetensors");
+        let state = match Checkpoint::read(&file)? {
+            None => State {
+                identity: plan.identity.to_owned(),
+                seed: plan.seed,
+                path: plan.path.to_owned(),
+                mixed_paths: false,
+                epoch: 0,
+                batch: 0,
+                step: 0,
+                schedule: Schedule::new(plan.config.schedule.clone()),
+                running: Running::default(),
+                best: Vec::new(),
+                stale: 0,
+                metrics_bytes: 0,
+                finished: false,
+            },
+            Some(checkpoint) => {
+                let state = accept(&checkpoint.state, plan, &file)?;
+                let find = |prefix: &str, name: &str| {
+                    checkpoint.tensors.get(&format!("{prefix}.{name}")).cloned()
+                };
+                load(parameters, &file, |name| find("model", name))?;
+                optimiser.restore(parameters, state.step, |name| find("optimiser", name))?;
+                let mut carry: Vec<(String, Tensor)> = checkpoint
+                    .under("carry.")
+                    .map(|(name, tensor)| (name.to_owned(), tensor.clone()))
+                    .collect();
+                carry.sort_by(|a, b| a.0.cmp(&b.0));
+                task.set_carry(carry)?;
+                observer.note(&format!(
+                    "resumed from {} at epoch {}, batch {}",
+                    file.display(),
+                    state.epoch + 1,
+                    state.batch
+                ));
+                state
+            }
+        };
+        let metrics = Metrics::open(plan.dir, state.metrics_bytes)?;
+        Ok(Self {
+            task,
+            plan,
+            observer,
+            optimiser,
+            metrics,
+            state,
+        })
+    }
+
+    /// Whether there is no further epoch to train.
+    fn over(&self) -> bool {
+        let config = self.plan.config;
+        let stale = config.patience > 0 && self.state.stale >= config.patience;
+        self.state.epoch >= config.epochs || (stale && self.state.batch == 0)
+    }
+
+    /// Trains one epoch, or what is left of it, and evaluates.
+    fn epoch(&mut self) -> Result<(), Error> {
+        let begun = Instant::now();
+        let (seed, epoch) = (self.plan.seed, self.state.epoch);
+        let task = self.task;
+        let batches = task.plan(epoch, &mut stream(seed, "batches", epoch as u64, 0));
+        let (from, count) = (self.state.batch, batches.len());
+        let load = |index: usize| {
+            let mut rng = stream(seed, "augmentation", epoch as u64, index as u64);
+            task.load(epoch, &batches[index], &mut rng)
+        };
+        let mut frames = 0;
+        if rayon::current_num_threads() == 1 {
+            for index in from..count {
+                frames += self.step(&load(index)?, count)?;
+            }
+        } else {
+            std::thread::scope(|scope| {
+                let (sender, receiver) = sync_channel(READ_AHEAD);
+                scope.spawn(move || {
+                    for index in from..count {
+                        let batch = load(index);
+                        let failed = batch.is_err();
+                        if sender.send(batch).is_err() || failed {
+                            break;
+                        }
+                    }
+                });
+                for batch in receiver {
+                    frames += self.step(&batch?, count)?;
+                }
+                Ok::<(), Error>(())
+            })?;
+        }
+        let trained = begun.elapsed().as_secs_f64();
+
+        let evaluation = self.task.evaluate()?;
+        let running = self.state.running;
+        let steps = self.state.batch.max(1) as f64;
+        let mut record = EpochRecord {
+            epoch: epoch + 1,
+            step: self.state.step,
+            train_loss: running.loss / running.weight.max(f64::MIN_POSITIVE),
+            dev_loss: 0.0,
+            figures: std::collections::BTreeMap::new(),
+            gradient_norm: running.norm / steps,
+            learning_rate: self.learning_rate(1, 1),
+            frames_per_second: frames as f64 / trained.max(1e-9),
+            seconds: begun.elapsed().as_secs_f64(),
+            sample: None,
+            left_out: running.left_out,
+        };
+        record.set_evaluation(&evaluation);
+        self.rank(&evaluation)?;
+        self.state.schedule.observe(evaluation.selection);
+        self.state.metrics_bytes = self.metrics.append(&record)?;
+        self.state.epoch += 1;
+        self.state.batch = 0;
+        self.state.running = Running::default();
+        self.checkpoint()?;
+        self.forget_beaten();
+        self.observer.epoch(&record);
+        Ok(())
+    }
+
+    /// The learning rate when `batch` of this epoch's `batches` are done.
+    fn learning_rate(&self, batch: usize, batches: usize) -> f64 {
+        let within = batch as f64 / batches.max(1) as f64;
+        let progress = (self.state.epoch as f64 + within) / self.plan.config.epochs as f64;
+        let multiplier = self.state.schedule.multiplier(self.state.step, progress);
+        self.plan.config.optimiser.learning_rate * multiplier
+    }
+
+    /// One batch: loss, gradients, clipping, update; returns its frames.
+    fn step(&mut self, batch: &T::Batch, batches: usize) -> Result<usize, Error> {
+        let config = self.plan.config;
+        let parameters = self.task.parameters();
+        let position = (self.state.epoch as u64, self.state.batch as u64);
+        let stream = |purpose| stream(self.plan.seed, purpose, position.0, position.1);
+
+        let noisy = config.weight_noise > 0.0 && self.state.epoch + 1 >= config.weight_noise_from;
+        let noise = noisy
+            .then(|| {
+                let mut rng = stream("weight-noise");
+                WeightNoise::add(parameters, config.weight_noise, &mut rng)
+            })
+            .transpose()?;
+        let loss = self.task.loss(batch, &mut stream("dropout"))?;
+        let mut store = loss.objective.backward()?;
+        let gradients: Vec<Option<Tensor>> = parameters
+            .iter()
+            .map(|(_, value, _)| store.remove(value))
+            .collect();
+        drop(store);
+        if let Some(noise) = noise {
+            noise.remove(parameters)?;
+        }
+
+        let norm = global_norm(&gradients)?;
+        if !loss.sum.is_finite() || !norm.is_finite() {
+            let mut what = self.task.diagnose(batch);
+            if loss.sum.is_finite() {
+                what = format!("{} ({what})", bad_gradient(parameters, &gradients)?);
+            }
+            return Err(Error::Diverged {
+                epoch: self.state.epoch + 1,
+                step: self.state.step + 1,
+                what,
+            });
+        }
+        let scale = if config.clip_norm > 0.0 && norm > config.clip_norm {
+            config.clip_norm / norm
+        } else {
+            1.0
+        };
+        let rate = self.learning_rate(self.state.batch, batches);
+        let multiplier = rate / config.optimiser.learning_rate;
+        self.optimiser
+            .step(parameters, &gradients, scale, multiplier)?;
+
+        for example in &loss.left_out {
+            self.observer.note(example);
+        }
+        let state = &mut self.state;
+        state.step += 1;
+        state.batch += 1;
+        state.running.loss += loss.sum;
+        state.running.weight += loss.weight;
+        state.running.norm += norm;
+        state.running.left_out += loss.left_out.len();
+        self.observer.step(&Progress {
+            epoch: state.epoch + 1,
+            epochs: config.epochs,
+            batch: state.batch,
+            batches,
+            loss: state.running.loss / state.running.weight.max(f64::MIN_POSITIVE),
+            gradient_norm: norm,
+        });
+        if state.step.is_multiple_of(config.checkpoint_steps) && state.batch < batches {
+            self.checkpoint()?;
+        }
+        Ok(loss.frames)
+    }
+
+    /// Keeps this epoch's weights if it is among the best.
+    fn rank(&mut self, evaluation: &Evaluation) -> Result<(), Error> {
+        let this = Best {
+            epoch: self.state.epoch + 1,
+            selection: evaluation.selection,
+        };
+        let best = &mut self.state.best;
+        let place = best
+            .iter()
+            .position(|other| this.selection < other.selection)
+            .unwrap_or(best.len());
+        self.state.stale = if place == 0 { 0 } else { self.state.stale + 1 };
+        if place < self.plan.config.average_best {
+            let weights = weights(self.task.parameters());
+            write_tensors(
+                &this.file(self.plan.dir),
+                weights.iter().map(|(name, tensor)| (name, tensor)),
+                None,
+            )?;
+            best.insert(place, this);
+            best.truncate(self.plan.config.average_best);
+        }
+        Ok(())
+    }
+
+    /// Deletes weights that no checkpoint needs any more.
+    fn forget_beaten(&self) {
+        let kept: Vec<PathBuf> = self
+            .state
+            .best
+            .iter()
+            .map(|best| best.file(self.plan.dir))
+            .collect();
+        let Ok(entries) = std::fs::read_dir(self.plan.dir.join("best")) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if !kept.contains(&path) {
+                // Left behind, it costs disk space and nothing else.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
+    fn checkpoint(&self) -> Result<(), Error> {
+        let parameters = self.task.parameters();
+        let mut tensors = HashMap::new();
+        for (name, tensor) in weights(parameters) {
+            tensors.insert(format!("model.{name}"), tensor);
+        }
+        for (name, tensor) in self.optimiser.tensors(parameters)? {
+            tensors.insert(format!("optimiser.{name}"), tensor);
+        }
+        for (name, tensor) in self.task.carry() {
+            tensors.insert(format!("carry.{name}"), tensor);
+        }
+        Checkpoint {
+            state: self.state.clone(),
+            tensors,
+        }
+        .write(&self.plan.dir.join("checkpoint.safetensors"))
+    }
+
+    /// Averages the best epochs; keeps the best alone if the average is not at least as good.
+    fn finish(&mut self) -> Result<(), Error> {
+        let parameters = self.task.parameters();
+        let mut snapshots = Vec::new();
+        for best in &self.state.best {
+            let file = best.file(self.plan.dir);
+            let bytes = std::fs::read(&file).map_err(|source| Error::File {
+                path: file.clone(),
+                source,
+            })?;
+            let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu)?;
+            let mut snapshot: Vec<(String, Tensor)> = tensors.into_iter().collect();
+            snapshot.sort_by(|a, b| a.0.cmp(&b.0));
+            snapshots.push(snapshot);
+        }
+        let best = self
+            .state
+            .best
+            .first()
+            .map_or(f64::INFINITY, |b| b.selection);
+        let file = self.plan.dir.join("final.safetensors");
+        set(parameters, &file, &average(&snapshots)?)?;
+        if snapshots.len() > 1 && self.task.evaluate()?.selection > best {
+            self.observer.note(
+                "the average of the best epochs is not better than the best alone, which is kept",
+            );
+            self.state.best.truncate(1);
+            set(parameters, &file, &snapshots[0])?;
+        }
+        let weights = weights(parameters);
+        write_tensors(
+            &file,
+            weights.iter().map(|(name, tensor)| (name, tensor)),
+            None,
+        )?;
+        self.state.finished = true;
+        self.checkpoint()
+    }
+
+    fn outcome(&self) -> Result<Outcome, Error> {
+        Ok(Outcome {
+            evaluation: self.task.evaluate()?,
+            epochs: self.state.best.iter().map(|best| best.epoch).collect(),
+            steps: self.state.step,
+            mixed_paths: self.state.mixed_paths,
+        })
+    }
+}
+
+/// Whether a checkpoint is of this run and of a path that may continue it.
+fn accept(state: &State, plan: &Plan, file: &Path) -> Result<State, Error> {
+    let refuse = |why: String| {
+        Err(Error::Checkpoint {
+            path: file.to_owned(),
+            why,
+        })
+    };
+    if state.identity != plan.identity || state.seed != plan.seed {
+        return refuse(
+            "it belongs to a run with another configuration, seed or data; choose another --out or move it away"
+                .into(),
+        );
+    }
+    let mut state = state.clone();
+    if state.path != plan.path {
+        if !plan.allow_other_path {
+            return refuse(format!(
+                "it was computed on the instruction path `{}` and this machine would go on with `{}`; pass --allow-other-path to go on all the same (the run is then marked)",
+                state.path, plan.path
+            ));
+        }
+        state.path = plan.path.to_owned();
+        state.mixed_paths = true;
+    }
+    Ok(state)
+}
+
+/// The parameters as named tensors; they share memory with the model's.
+fn weights(parameters: &Parameters) -> Vec<(String, Tensor)> {
+    parameters
+        .iter()
+        .map(|(name, value, _)| (name.to_owned(), value.clone()))
+        .collect()
+}
+
+fn set(parameters: &Parameters, file: &Path, values: &[(String, Tensor)]) -> Result<(), Error> {
+    load(parameters, file, |name| {
+        values
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, tensor)| tensor.clone())
+    })
+}
+
+fn load(
+    parameters: &Parameters,
+    file: &Path,
+    find: impl Fn(&str) -> Option<Tensor>,
+) -> Result<(), Error> {
+    let refuse = |why: String| Error::Checkpoint {
+        path: file.to_owned(),
+        why,
+    };
+    for (index, (name, value, _)) in parameters.iter().enumerate() {
+        let tensor = find(name).ok_or_else(|| refuse(format!("it lacks `{name}`")))?;
+        if tensor.shape() != value.shape() {
+            return Err(refuse(format!(
+                "`{name}` is {:?} there and {:?} in the model",
+                tensor.shape(),
+                value.shape()
+            )));
+        }
+        with_values(&tensor, |values| {
+            parameters.update(index, |weights| weights.copy_from_slice(values))
+        })??;
+    }
+    Ok(())
+}
+
+fn bad_gradient(parameters: &Parameters, gradients: &[Option<Tensor>]) -> Result<String, Error> {
+    for ((name, ..), gradient) in parameters.iter().zip(gradients) {
+        let alone = std::slice::from_ref(gradient);
+        if !global_norm(alone)?.is_finite() {
+            return Ok(format!("the gradient of `{name}` is not finite"));
+        }
+    }
+    Ok("the norm of all gradients together is not finite".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::{Loss, OptimiserConfig, Rng, ScheduleConfig};
+    use candle_core::Device;
+    use rand::RngExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Fits `y = 3x - 1` from noisy points; its first step can be made to fail.
+    struct Line {
+        parameters: Parameters,
+        steps_left: AtomicUsize,
+        poison: bool,
+    }
+
+    impl Line {
+        fn new(steps_left: usize, poison: bool) -> Self {
+            let mut parameters = Parameters::new(5);
+            let start = Tensor::zeros((1, 2), candle_core::DType::F32, &Device::Cpu).unwrap();
+            parameters.add("w", &start, true).unwrap();
+            Self {
+                parameters,
+                steps_left: AtomicUsize::new(steps_left),
+                poison,
+            }
+        }
+
+        fn weights(&self) -> Vec<f32> {
+            with_values(self.parameters.get("w").unwrap(), <[f32]>::to_vec).unwrap()
+        }
+    }
+
+    impl Task for Line {
+        type Plan = f32;
+        type Batch = (f32, f32);
+
+        fn parameters(&self) -> &Parameters {
+            &self.parameters
+        }
+
+        fn plan(&self, _: usize, rng: &mut Rng) -> Vec<f32> {
+            (0..20).map(|_| rng.random_range(-1.0..1.0)).collect()
+        }
+
+        fn load(&self, _: usize, x: &f32, rng: &mut Rng) -> Result<(f32, f32), Error> {
+            Ok((*x, 3.0 * x - 1.0 + rng.random_range(-0.01..0.01)))
+        }
+
+        fn loss(&self, &(x, y): &(f32, f32), _: &mut Rng) -> Result<Loss, Error> {
+            if self.steps_left.fetch_sub(1, Ordering::Relaxed) == 0 {
+                return Err(Error::Config("killed".into()));
+            }
+            let w = self.parameters.get("w").unwrap();
+            let input = Tensor::new(&[[x], [1.0f32]], &Device::Cpu)?;
+            let objective = (w.matmul(&input)? - f64::from(y))?.sqr()?.sum_all()?;
+            let sum = f64::from(objective.to_scalar::<f32>()?);
+            Ok(Loss {
+                objective,
+                sum: if self.poison { f64::NAN } else { sum },
+                weight: 1.0,
+                frames: 1,
+                left_out: Vec::new(),
+            })
+        }
+
+        fn diagnose(&self, _: &(f32, f32)) -> String {
+            "the line".into()
+        }
+
+        fn evaluate(&self) -> Result<Evaluation, Error> {
+            let w = self.weights();
+            let loss = f64::from((w[0] - 3.0).powi(2) + (w[1] + 1.0).powi(2));
+            Ok(Evaluation {
+                loss,
+                selection: loss,
+                ..Evaluation::default()
+            })
+        }
+    }
+
+    fn config() -> Config {
+        Config {
+            epochs: 8,
+            average_best: 3,
+            checkpoint_steps: 7,
+            optimiser: OptimiserConfig {
+                learning_rate: 0.1,
+                weight_decay: 0.0,
+                ..OptimiserConfig::default()
+            },
+            schedule: ScheduleConfig {
+                warmup_steps: 5,
+                ..ScheduleConfig::default()
+            },
+            weight_noise: 0.01,
+            ..Config::default()
+        }
+    }
+
+    fn run(
+        task: &Line,
+        config: &Config,
+        dir: &Path,
+        path: &str,
+        other: bool,
+    ) -> Result<Outcome, Error> {
+        let plan = Plan {
+            config,
+            seed: 9,
+            dir,
+            identity: "line",
+            path,
+            allow_other_path: other,
+        };
+        train(task, &plan, &mut Silent)
+    }
+
+    #[test]
+    fn the_loop_fits_a_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let task = Line::new(usize::MAX, false);
+        let outcome = run(&task, &config(), dir.path(), "portable", false).unwrap();
+        assert!(outcome.evaluation.loss < 1e-2, "{outcome:?}");
+        assert_eq!(outcome.steps, 160);
+        let metrics = std::fs::read_to_string(dir.path().join("metrics.jsonl")).unwrap();
+        assert_eq!(metrics.lines().count(), 8);
+    }
+
+    #[test]
+    fn a_run_interrupted_anywhere_ends_with_the_same_bytes() {
+        let whole = tempfile::tempdir().unwrap();
+        run(
+            &Line::new(usize::MAX, false),
+            &config(),
+            whole.path(),
+            "portable",
+            false,
+        )
+        .unwrap();
+        let expected = std::fs::read(whole.path().join("final.safetensors")).unwrap();
+        for killed_at in [0, 1, 6, 7, 8, 19, 20, 21, 100, 159] {
+            let dir = tempfile::tempdir().unwrap();
+            let killed = Line::new(killed_at, false);
+            assert!(run(&killed, &config(), dir.path(), "portable", false).is_err());
+            run(
+                &Line::new(usize::MAX, false),
+                &config(),
+                dir.path(),
+                "portable",
+                false,
+            )
+            .unwrap();
+            let found = std::fs::read(dir.path().join("final.safetensors")).unwrap();
+            assert_eq!(found, expected, "killed at step {killed_at}");
+            let metrics = std::fs::read_to_string(dir.path().join("metrics.jsonl")).unwrap();
+            assert_eq!(metrics.lines().count(), 8, "killed at step {killed_at}");
+        }
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_stops_and_names_the_cause() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = run(
+            &Line::new(usize::MAX, true),
+            &config(),
+            dir.path(),
+            "portable",
+            false,
+        );
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.contains("the line") && message.contains("step 1"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn another_instruction_path_is_refused_unless_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(run(&Line::new(50, false), &config(), dir.path(), "avx2", false).is_err());
+        let task = Line::new(usize::MAX, false);
+        let message = run(&task, &config(), dir.path(), "portable", false)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("avx2") && message.contains("portable"),
+            "{message}"
+        );
+        assert!(
+            run(&task, &config(), dir.path(), "portable", true)
+                .unwrap()
+                .mixed_paths
+        );
+    }
+
+    #[test]
+    fn patience_stops_a_run_that_no_longer_improves() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config {
+            epochs: 500,
+            patience: 3,
+            ..config()
+        };
+        let task = Line::new(usize::MAX, false);
+        let outcome = run(&task, &config, dir.path(), "portable", false).unwrap();
+        assert!(outcome.steps < 500 * 20, "{outcome:?}");
+    }
+}
