@@ -9,6 +9,7 @@ mod cell;
 mod dropout;
 mod embedding;
 mod error;
+pub mod gemm;
 mod layer_op;
 mod linear;
 mod packing;

@@ -1,0 +1,147 @@
+//! Matrix products, the work under every layer: `C = start + A·B` in f32, or with operands
+//! rounded to bf16 and an f32 sum.
+//!
+//! The construction is that of Goto & van de Geijn 2008 ("Anatomy of high-performance matrix
+//! multiplication") in the form of BLIS: `B` is packed once into panels of as many
+//! columns as the tile has ([`PackedB`], kept for as long as the weights do not change), a block of rows of `A` is
+//! packed into the second-level cache, and a register tile of `ROWS × COLUMNS` runs over both.
+//!
+//! Tasks own blocks of rows of `C`. The inner dimension is never split between threads, so the
+//! same bytes come out on any number of them.
+//!
+//! | [`Path`] | tile | operands | sum |
+//! |---|---|---|---|
+//! | `Portable` | 4 × 8, safe code | f32 | f32, multiply then add |
+//! | `Avx2` | 6 × 16 | f32 | f32, fused |
+//! | `Avx512` | 14 × 32 | f32 | f32, fused |
+//! | `Bf16Avx512` | 14 × 32 | bf16, to nearest even | f32, pairs of `k` |
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod bf16;
+pub(super) mod buffer;
+pub(super) mod kernel;
+mod pack;
+pub(super) mod panels;
+mod portable;
+mod view;
+
+use kernel::Kernel;
+use panels::Packed;
+pub use view::View;
+
+use super::Path;
+
+/// What the product is added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// Nothing: `C = A·B`.
+    Zero,
+    /// What `C` holds: `C += A·B`.
+    Accumulate,
+    /// One row added to every row: `C = 1·rowᵀ + A·B` (a bias).
+    Row(&'a [f32]),
+}
+
+impl Start<'_> {
+    /// What a product over nothing leaves.
+    fn write<'c>(self, rows: impl Iterator<Item = &'c mut [f32]>, columns: usize) {
+        for c in rows {
+            match self {
+                Start::Zero => c[..columns].fill(0.0),
+                Start::Accumulate => {}
+                Start::Row(row) => c[..columns].copy_from_slice(row),
+            }
+        }
+    }
+}
+
+/// The right operand `B [k, n]`, packed for one instruction path.
+pub struct PackedB {
+    inner: usize,
+    columns: usize,
+    panels: Panels,
+}
+
+enum Panels {
+    Portable(Packed<portable::Portable>),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Packed<avx2::Avx2>),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Packed<avx512::Avx512>),
+    #[cfg(target_arch = "x86_64")]
+    Bf16(Packed<bf16::Bf16>),
+}
+
+impl PackedB {
+    /// Packs `b [k, n]` for `path`. A path that this processor lacks packs for the portable one.
+    pub fn new(path: Path, b: View) -> Self {
+        let panels = match path {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => Kernel::detect().map(|kernel| Panels::Avx2(Packed::new(kernel, b))),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 => Kernel::detect().map(|kernel| Panels::Avx512(Packed::new(kernel, b))),
+            #[cfg(target_arch = "x86_64")]
+            Path::Bf16Avx512 => Kernel::detect().map(|kernel| Panels::Bf16(Packed::new(kernel, b))),
+            _ => None,
+        };
+        Self {
+            inner: b.rows(),
+            columns: b.columns(),
+            panels: panels.unwrap_or_else(|| Panels::Portable(Packed::new(portable::Portable, b))),
+        }
+    }
+
+    /// The inner dimension `k`.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// The columns `n`.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// `C [m, n] = start + A [m, k]·B [k, n]`, `C` row-major from the start of `c` with `stride`
+    /// floats from row to row. Columns of `c` beyond `n` are left alone.
+    ///
+    /// # Panics
+    /// If the shapes disagree: a programming error.
+    pub fn product(&self, a: View, start: Start, c: &mut [f32], stride: usize) {
+        assert_eq!(a.columns(), self.inner, "inner dimensions of a product");
+        assert!(stride >= self.columns, "rows of a product overlap");
+        if a.rows() == 0 || self.columns == 0 {
+            return;
+        }
+        assert!(
+            c.len() >= (a.rows() - 1) * stride + self.columns,
+            "room for a product"
+        );
+        if let Start::Row(row) = start {
+            assert_eq!(row.len(), self.columns, "a row to start from");
+        }
+        if self.inner == 0 {
+            return start.write(c.chunks_mut(stride).take(a.rows()), self.columns);
+        }
+        match &self.panels {
+            Panels::Portable(b) => b.product(a, start, c, stride),
+            #[cfg(target_arch = "x86_64")]
+            Panels::Avx2(b) => b.product(a, start, c, stride),
+            #[cfg(target_arch = "x86_64")]
+            Panels::Avx512(b) => b.product(a, start, c, stride),
+            #[cfg(target_arch = "x86_64")]
+            Panels::Bf16(b) => b.product(a, start, c, stride),
+        }
+    }
+}
+
+/// `C = start + A·B` where `B` is used once: packs it and multiplies. See [`PackedB::product`].
+pub fn product(path: Path, a: View, b: View, start: Start, c: &mut [f32], stride: usize) {
+    PackedB::new(path, b).product(a, start, c, stride);
+}
+
+#[cfg(test)]
+mod tests;
