@@ -75,6 +75,16 @@ fn sigmoid<F: NdFloat>(x: F) -> F {
     F::one() / (F::one() + (-x).exp())
 }
 
+/// `max(0, x)`, but a NaN stays one instead of hiding behind a zero.
+fn relu<F: NdFloat>(x: F) -> F {
+    if x < F::zero() { F::zero() } else { x }
+}
+
+/// The slope of [`relu`] where its value is `s`.
+fn relu_slope<F: NdFloat>(s: F) -> F {
+    if s > F::zero() { F::one() } else { F::zero() }
+}
+
 /// `x W_ih^T + b` for all frames at once: `x` `[N, D]` into `gates` `[N, G·H]`.
 pub fn project<F: NdFloat>(direction: &Direction<'_, F>, x: ArrayView2<'_, F>, gates: &mut [F]) {
     let width = direction.width();
@@ -112,7 +122,9 @@ pub fn forward<F: NdFloat>(
             let hidden = &mut carry.hidden[b * h..(b + 1) * h];
             match direction.cell {
                 Cell::Lstm => lstm_forward(gates, &mut carry.cell[b * h..(b + 1) * h], hidden),
-                cell => rnn_forward(cell, gates, hidden),
+                Cell::RnnSigmoid => rnn_forward(sigmoid, gates, hidden),
+                Cell::RnnTanh => rnn_forward(F::tanh, gates, hidden),
+                Cell::RnnRelu => rnn_forward(relu, gates, hidden),
             }
             let row = step.row + b;
             for (to, &from) in output.row_mut(row).iter_mut().zip(hidden.iter()) {
@@ -141,15 +153,10 @@ fn lstm_forward<F: NdFloat>(gates: &mut [F], cell: &mut [F], hidden: &mut [F]) {
     }
 }
 
-fn rnn_forward<F: NdFloat>(cell: Cell, gates: &mut [F], hidden: &mut [F]) {
+/// One frame of one utterance: `s = f(a)`, in `gates` and in `hidden`.
+fn rnn_forward<F: NdFloat>(f: impl Fn(F) -> F, gates: &mut [F], hidden: &mut [F]) {
     for (gate, hidden) in gates.iter_mut().zip(hidden) {
-        *gate = match cell {
-            Cell::RnnSigmoid => sigmoid(*gate),
-            Cell::RnnTanh => gate.tanh(),
-            // Not `max`, which would turn a NaN into 0 and hide it.
-            Cell::RnnRelu | Cell::Lstm if *gate < F::zero() => F::zero(),
-            Cell::RnnRelu | Cell::Lstm => *gate,
-        };
+        *gate = f(*gate);
         *hidden = *gate;
     }
 }
@@ -194,7 +201,9 @@ pub fn backward<F: NdFloat>(
                     let cell = &cells[row * h..(row + 1) * h];
                     lstm_backward(gates, cell, before, d_hidden, &mut d_cell[carried]);
                 }
-                cell => rnn_backward(cell, gates, d_hidden),
+                Cell::RnnSigmoid => rnn_backward(|s| s * (F::one() - s), gates, d_hidden),
+                Cell::RnnTanh => rnn_backward(|s| F::one() - s * s, gates, d_hidden),
+                Cell::RnnRelu => rnn_backward(relu_slope, gates, d_hidden),
             }
         }
         product(
@@ -233,15 +242,11 @@ fn lstm_backward<F: NdFloat>(
     }
 }
 
-fn rnn_backward<F: NdFloat>(cell: Cell, gates: &mut [F], d_hidden: &[F]) {
+/// One frame of one utterance: `s` to the gradient of its pre-activation in place. `slope` is
+/// `f'` as a function of `s = f(a)`.
+fn rnn_backward<F: NdFloat>(slope: impl Fn(F) -> F, gates: &mut [F], d_hidden: &[F]) {
     for (gate, &d) in gates.iter_mut().zip(d_hidden) {
-        let s = *gate;
-        *gate = d * match cell {
-            Cell::RnnSigmoid => s * (F::one() - s),
-            Cell::RnnTanh => F::one() - s * s,
-            Cell::RnnRelu | Cell::Lstm if s > F::zero() => F::one(),
-            Cell::RnnRelu | Cell::Lstm => F::zero(),
-        };
+        *gate = d * slope(*gate);
     }
 }
 

@@ -28,6 +28,24 @@ pub struct RecurrentConfig {
     pub recompute: bool,
 }
 
+impl RecurrentConfig {
+    /// The `i`-th layer, the lowest being 0.
+    pub fn layer(&self, i: usize) -> LayerConfig {
+        let mut layer = LayerConfig {
+            cell: self.cell,
+            input: self.input,
+            cells: self.cells,
+            bidirectional: self.bidirectional,
+            forget_bias: self.forget_bias,
+            recompute: self.recompute,
+        };
+        if i > 0 {
+            layer.input = layer.output();
+        }
+        layer
+    }
+}
+
 /// A deep recurrent network (Graves, Mohamed & Hinton 2013, section 2.1): each layer reads the
 /// outputs of both directions of the one below.
 ///
@@ -98,19 +116,12 @@ impl Recurrent {
             return Err(Error::Setting(format!("`{name}` has no layers")));
         }
         dropout::check(config.dropout)?;
-        let mut layers: Vec<RecurrentLayer> = Vec::with_capacity(config.layers);
-        for i in 0..config.layers {
-            let layer = LayerConfig {
-                cell: config.cell,
-                input: layers.last().map_or(config.input, RecurrentLayer::output),
-                cells: config.cells,
-                bidirectional: config.bidirectional,
-                forget_bias: config.forget_bias,
-                recompute: config.recompute,
-            };
-            let name = format!("{name}.{i}");
-            layers.push(RecurrentLayer::new(parameters, &name, layer, runtime)?);
-        }
+        let layers = (0..config.layers)
+            .map(|i| {
+                let name = format!("{name}.{i}");
+                RecurrentLayer::new(parameters, &name, config.layer(i), runtime)
+            })
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             layers,
             dropout: config.dropout,
