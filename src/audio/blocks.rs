@@ -1,7 +1,7 @@
 //! Recordings of any length in bounded memory.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::Notice;
@@ -9,11 +9,40 @@ use super::container::{self, ContainerReader};
 use super::error::Error;
 use super::resample::Resampler;
 use super::riff;
-use super::wav::WavReader;
+use super::wav::{Skip, WavReader};
+
+/// The bytes of a WAV: of a file, in which a span far inside is found by seeking, or of a pipe.
+pub(super) enum Stream {
+    File { reader: BufReader<File>, bytes: u64 },
+    Pipe(Box<dyn Read + Send>),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File { reader, .. } => reader.read(buffer),
+            Self::Pipe(reader) => reader.read(buffer),
+        }
+    }
+}
+
+impl Skip for Stream {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        match self {
+            Self::File { reader, bytes: end } => {
+                let here = reader.stream_position()?;
+                let skipped = bytes.min(end.saturating_sub(here));
+                reader.seek(SeekFrom::Start(here + skipped))?;
+                Ok(skipped)
+            }
+            Self::Pipe(reader) => io::copy(&mut reader.take(bytes), &mut io::sink()),
+        }
+    }
+}
 
 /// A recording being read at its own rate.
 pub(super) enum Source {
-    Wav(Box<WavReader<Box<dyn Read + Send>>>),
+    Wav(Box<WavReader<Stream>>),
     Container(Box<ContainerReader>),
 }
 
@@ -21,15 +50,13 @@ impl Source {
     /// Opens a file by what its first bytes say, whatever it is called; `-` is a WAV on standard input.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {
-            return Self::wav(std::io::stdin(), "standard input");
+            return Self::wav(io::stdin(), "standard input");
         }
         let file = path.display().to_string();
-        let read_error = |source| Error::Read {
-            file: file.clone(),
-            source,
-        };
+        let read_error = |source| riff::read_error(&file, source);
         let mut reader = File::open(path).map_err(read_error)?;
-        if reader.metadata().map_err(read_error)?.is_dir() {
+        let metadata = reader.metadata().map_err(read_error)?;
+        if metadata.is_dir() {
             return Err(Error::Directory { file });
         }
         let mut magic = [0; 12];
@@ -39,18 +66,22 @@ impl Source {
             let container = ContainerReader::new(magic, reader, &file)?;
             return Ok(Self::Container(Box::new(container)));
         }
-        let reader = Cursor::new(magic).chain(reader);
-        let wav = WavReader::new(
-            Box::new(BufReader::new(reader)) as Box<dyn Read + Send>,
-            &file,
-        )?;
-        Ok(Self::Wav(Box::new(wav)))
+        let stream = if metadata.is_file() {
+            reader.rewind().map_err(read_error)?;
+            Stream::File {
+                reader: BufReader::new(reader),
+                bytes: metadata.len(),
+            }
+        } else {
+            Stream::Pipe(Box::new(BufReader::new(Cursor::new(magic).chain(reader))))
+        };
+        Ok(Self::Wav(Box::new(WavReader::new(stream, &file)?)))
     }
 
     /// A WAV from a stream that cannot be sought.
     pub(super) fn wav(reader: impl Read + Send + 'static, name: &str) -> Result<Self, Error> {
-        let reader = Box::new(BufReader::new(reader)) as Box<dyn Read + Send>;
-        match WavReader::new(reader, name) {
+        let stream = Stream::Pipe(Box::new(BufReader::new(reader)));
+        match WavReader::new(stream, name) {
             Ok(wav) => Ok(Self::Wav(Box::new(wav))),
             Err(Error::Magic { file, found }) => Err(Error::WavOnly { file, found }),
             Err(error) => Err(error),
@@ -83,6 +114,14 @@ impl Source {
         }
     }
 
+    /// Goes past frames, as many as there are.
+    pub(super) fn skip(&mut self, frames: u64) -> Result<(), Error> {
+        match self {
+            Self::Wav(wav) => wav.skip(frames),
+            Self::Container(container) => container.skip(frames),
+        }
+    }
+
     pub(super) fn notices(&self) -> &[Notice] {
         match self {
             Self::Wav(wav) => wav.notices(),
@@ -95,6 +134,7 @@ impl Source {
 /// length; the blocks joined are exactly what [`super::read_at`] gives.
 pub struct Blocks {
     source: Source,
+    sample_rate: u32,
     resampler: Option<Resampler>,
     resampled: Option<Notice>,
     ended: bool,
@@ -111,6 +151,16 @@ impl Blocks {
             &path.display().to_string(),
             sample_rate,
         )
+    }
+
+    /// Opens a recording at its own rate.
+    ///
+    /// # Errors
+    /// As [`Blocks::open`].
+    pub fn open_native(path: &Path) -> Result<Self, Error> {
+        let source = Source::open(path)?;
+        let sample_rate = source.sample_rate();
+        Self::new(source, &path.display().to_string(), sample_rate)
     }
 
     /// Reads a WAV from a stream that errors call `name`.
@@ -138,10 +188,16 @@ impl Blocks {
         };
         Ok(Self {
             source,
+            sample_rate,
             resampler,
             resampled,
             ended: false,
         })
+    }
+
+    /// The rate of the blocks, in Hz.
+    pub fn sample_rate(&self) -> u32 {
+        self.sample_rate
     }
 
     /// The next samples, never an empty block; none at the end.

@@ -42,6 +42,8 @@ pub(super) struct ContainerReader {
     declared: Option<u64>,
     mixer: Mixer,
     notices: Vec<Notice>,
+    /// Decoded samples that [`ContainerReader::skip`] did not need.
+    pending: Option<Vec<f32>>,
     ended: bool,
 }
 
@@ -84,6 +86,7 @@ impl ContainerReader {
             declared,
             mixer: Mixer::new(file, channels, sample_rate),
             notices,
+            pending: None,
             ended: false,
             format,
         })
@@ -114,7 +117,7 @@ impl ContainerReader {
 
     /// The next mono samples, at least [`BLOCK_FRAMES`] but at the end; none at the end.
     pub(super) fn next_block(&mut self) -> Result<Option<Vec<f32>>, Error> {
-        let mut block = Vec::new();
+        let mut block = self.pending.take().unwrap_or_default();
         let mut interleaved = Vec::new();
         while block.len() < BLOCK_FRAMES && !self.ended {
             let packet = match self.format.next_packet() {
@@ -153,6 +156,21 @@ impl ContainerReader {
             return Ok(None);
         }
         Ok(Some(block))
+    }
+
+    /// Goes past frames, as many as there are. They are decoded: a compressed frame leans on those before it.
+    pub(super) fn skip(&mut self, frames: u64) -> Result<(), Error> {
+        let mut left = frames;
+        while left > 0
+            && let Some(mut block) = self.next_block()?
+        {
+            let length = block.len() as u64;
+            if length > left {
+                self.pending = Some(block.split_off(left as usize));
+            }
+            left = left.saturating_sub(length);
+        }
+        Ok(())
     }
 
     /// At the end: are there as many samples as declared, and are they the ones that were encoded?

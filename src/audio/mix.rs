@@ -21,12 +21,17 @@ impl Mixer {
         }
     }
 
-    /// Frames mixed so far.
+    /// Counts frames that were gone past.
+    pub(super) fn skip(&mut self, frames: u64) {
+        self.frames += frames;
+    }
+
+    /// Frames mixed or gone past so far.
     pub(super) fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Seconds mixed so far.
+    /// The same in seconds.
     pub(super) fn seconds(&self) -> f64 {
         self.frames as f64 / f64::from(self.sample_rate)
     }

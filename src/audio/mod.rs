@@ -107,6 +107,53 @@ pub fn read_at(path: &Path, sample_rate: u32) -> Result<Decoded, Error> {
     })
 }
 
+/// Reads a part of a recording, mixed to mono, at `sample_rate` Hz: from second `start` to second `end`, or to
+/// the recording's end. The part is cut at the recording's own rate and then resampled, as if it had been cut
+/// by hand. In a WAV the part is found by seeking.
+///
+/// # Errors
+/// As [`read_at`]; [`Error::NoSamples`] if the recording ends before the part begins.
+pub fn read_span(
+    path: &Path,
+    sample_rate: u32,
+    start: f64,
+    end: Option<f64>,
+) -> Result<Decoded, Error> {
+    let mut source = Source::open(path)?;
+    let from = source.sample_rate();
+    let sample = |seconds: f64| (seconds * f64::from(from)).round() as u64;
+    let first = sample(start);
+    let wanted = end.map(|end| sample(end).saturating_sub(first) as usize);
+    source.skip(first)?;
+    let mut samples = Vec::new();
+    while wanted.is_none_or(|wanted| samples.len() < wanted)
+        && let Some(block) = source.next_block()?
+    {
+        samples.extend(block);
+    }
+    samples.truncate(wanted.unwrap_or(usize::MAX));
+    if samples.is_empty() {
+        return Err(Error::NoSamples {
+            file: format!("{} from {start} s on", path.display()),
+        });
+    }
+    let waveform = Waveform {
+        samples,
+        sample_rate: from,
+    };
+    let mut notices = source.notices().to_vec();
+    if from != sample_rate {
+        notices.push(Notice::Resampled {
+            from,
+            to: sample_rate,
+        });
+    }
+    Ok(Decoded {
+        waveform: resample(&waveform, sample_rate)?,
+        notices,
+    })
+}
+
 /// Reads a WAV from a stream or from memory; errors call it `name`.
 ///
 /// # Errors

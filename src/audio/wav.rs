@@ -3,7 +3,7 @@
 //! The chunk structure is ours (`riff`), because hound refuses files that recorders and pipes really write;
 //! a decoder here gets whole samples only.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use symphonia::core::audio::Channels;
 use symphonia::core::codecs::audio::well_known::{
@@ -19,6 +19,12 @@ use super::error::Error;
 use super::mix::Mixer;
 use super::riff::{self, DataLength, Encoding, Format};
 use super::{BLOCK_FRAMES, Notice};
+
+/// A stream in which bytes can be gone past.
+pub(super) trait Skip: Read {
+    /// Goes past bytes; how many there were.
+    fn skip(&mut self, bytes: u64) -> io::Result<u64>;
+}
 
 /// A WAV being read from any stream.
 pub(super) struct WavReader<R> {
@@ -152,6 +158,24 @@ impl<R: Read> WavReader<R> {
             .decoder
             .decode(&bytes, self.format.encoding, &self.file)?;
         self.mixer.mix(&interleaved).map(Some)
+    }
+}
+
+impl<R: Skip> WavReader<R> {
+    /// Goes past frames, as many as there are.
+    pub(super) fn skip(&mut self, frames: u64) -> Result<(), Error> {
+        let mut bytes = frames.saturating_mul(self.format.frame_bytes as u64);
+        if let DataLength::Bytes(declared) = self.length {
+            let whole = declared - declared % self.format.frame_bytes as u64;
+            bytes = bytes.min(whole - self.read);
+        }
+        let skipped = self
+            .reader
+            .skip(bytes)
+            .map_err(|source| riff::read_error(&self.file, source))?;
+        self.read += skipped;
+        self.mixer.skip(skipped / self.format.frame_bytes as u64);
+        Ok(())
     }
 }
 

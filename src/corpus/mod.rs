@@ -5,6 +5,7 @@
 //! cores, and names what it had to leave out. What cannot be read is a [`Warning`], not the end: only a
 //! corpus that is not there at all, or of which nothing can be read, is an [`Error`].
 
+mod check;
 mod durations;
 mod error;
 mod folder;
@@ -16,6 +17,7 @@ mod load;
 mod manifest;
 mod pipe;
 mod speechocean;
+mod split;
 mod table;
 
 use std::fmt;
@@ -23,9 +25,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use check::{Finding, Problem, Requirements, Severity, check};
 pub use error::Error;
 pub use load::load_audio;
 pub use manifest::{read_manifest, read_manifest_with_commands, write_manifest};
+pub use split::{Unit, split};
 
 /// One utterance: one line of a JSON Lines manifest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -81,7 +85,17 @@ impl fmt::Display for AudioSource {
 
 /// The kinds of corpora that are imported.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
