@@ -96,6 +96,40 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_path_computes_what_the_portable_one_does(
+        mut lengths in prop::collection::vec(1usize..20, 1..20),
+        cell in prop::sample::select(CELLS.to_vec()),
+        bidirectional in any::<bool>(),
+        layers in 1usize..3,
+        cells in prop_oneof![Just(1usize), 2usize..40],
+        recompute in any::<bool>(),
+    ) {
+        lengths.sort_by(|a, b| b.cmp(a));
+        let config = RecurrentConfig { cells, layers, recompute, ..config(cell, bidirectional) };
+        let [portable, others @ ..] = &paths().collect::<Vec<_>>()[..] else {
+            unreachable!("every machine has the portable path")
+        };
+        let run = |path| {
+            let (mut parameters, stack) = build(&config, path);
+            step(&mut parameters, &stack, &lengths)
+        };
+        let expected = run(*portable);
+        for &path in others {
+            for (seen, expected) in run(path).iter().zip(&expected) {
+                let largest = expected.iter().fold(1.0, |m: f32, v| m.max(v.abs()));
+                let tolerance = largest * if path.is_bf16() { 5e-2 } else { 1e-4 };
+                for (a, b) in seen.iter().zip(expected) {
+                    prop_assert!((a - b).abs() < tolerance, "{path} {a} {b}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_bytes_do_not_depend_on_the_threads() {
     for path in paths() {
