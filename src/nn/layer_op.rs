@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
-use super::product::{Into, product};
-use super::recurrence::{self, Carry, Direction, WeightGradients, matrix, matrix_mut};
+use super::gemm::{self, Start};
+use super::kernels::{self, Backward};
+use super::recurrence::{Carry, Direction, matrix, matrix_mut};
 use super::recurrent::{LayerConfig, RecurrentLayer, State};
 use super::tensor::{slice, stored};
 use super::{Cell, Error, Mode, Packing, Path};
@@ -134,7 +135,7 @@ impl LayerOp {
         let direction = self.direction(d, weights, bias);
         let frames = self.packing.frames();
         let mut gates = vec![0.0; frames * self.width()];
-        recurrence::project(&direction, matrix(x, self.config.input), &mut gates);
+        kernels::project(&direction, matrix(x, self.config.input), &mut gates);
         let (hidden, cell) = self.start(d);
         let mut end = State {
             hidden: hidden.to_vec(),
@@ -147,7 +148,7 @@ impl LayerOp {
             cell: &mut end.cell,
         };
         let target = kept.then_some(&mut cells[..]);
-        recurrence::forward(&direction, &mut gates, output, target, carry);
+        kernels::forward(&direction, &mut gates, output, target, carry);
         if keep == Keep::Nothing {
             gates = Vec::new();
         }
@@ -198,41 +199,29 @@ impl LayerOp {
             let of = |values| -> ArrayView2<'_, f32> {
                 matrix(values, self.config.output()).slice_move(columns)
             };
-            let (hidden, cell) = self.start(d);
-            recurrence::backward(
-                &direction,
-                &mut computed.gates,
-                &computed.cells,
-                cell,
-                of(d_output),
-            );
-            drop(computed.cells);
-            let d_weights = matrix_mut(d_weights, self.config.input + self.config.cells);
-            let (input, recurrent) = d_weights.split_at(Axis(1), self.config.input);
-            let gradients = WeightGradients {
-                input,
-                recurrent,
-                bias: d_bias,
+            let passed = Backward {
+                gates: &mut computed.gates,
+                cells: &computed.cells,
+                start: self.start(d),
+                x: matrix(x, self.config.input),
+                output: of(output),
+                d_output: of(d_output),
             };
-            let x = matrix(x, self.config.input);
-            recurrence::weight_gradients(
-                &direction,
-                &computed.gates,
-                x,
-                of(output),
-                hidden,
-                gradients,
-            );
+            kernels::backward(&direction, passed, d_weights, d_bias);
             computed.gates
         });
         let d_x = wants_x.then(|| {
             let mut d_x = vec![0.0; x.len()];
             for (d, d_gates) in d_gates.iter().enumerate() {
                 let direction = self.direction(d, weights, bias);
-                let into = if d == 0 { Into::Set } else { Into::Add };
+                let start = if d == 0 {
+                    Start::Zero
+                } else {
+                    Start::Accumulate
+                };
                 let d_gates = matrix(d_gates, self.width());
-                let target = matrix_mut(&mut d_x, self.config.input);
-                product(self.path, d_gates, direction.input, target, into);
+                let stride = self.config.input;
+                gemm::product(self.path, d_gates, direction.input, start, &mut d_x, stride);
             }
             d_x
         });

@@ -2,8 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 
-use super::product::{Into, product};
-use super::recurrence::{matrix, matrix_mut};
+use super::gemm::{self, Start};
+use super::recurrence::matrix;
 use super::tensor::{slice, stored};
 use super::{Error, Parameters, Path, Runtime};
 
@@ -83,9 +83,16 @@ impl CustomOp3 for LinearOp {
         let x = matrix(slice(x, x_layout)?, self.input);
         let weights = matrix(slice(weights, weights_layout)?, self.input);
         let bias = slice(bias, bias_layout)?;
-        let mut output = bias.repeat(x.nrows());
-        let target = matrix_mut(&mut output, bias.len());
-        product(self.path, x, weights.t(), target, Into::Add);
+        let mut output = vec![0.0; x.nrows() * bias.len()];
+        let start = Start::Row(bias);
+        gemm::product(
+            self.path,
+            x,
+            weights.reversed_axes(),
+            start,
+            &mut output,
+            bias.len(),
+        );
         Ok((CpuStorage::F32(output), (x.nrows(), bias.len()).into()))
     }
 
@@ -107,8 +114,15 @@ impl CustomOp3 for LinearOp {
 
         let mut d_weights = vec![0.0; w_values.len()];
         let x_matrix = matrix(x_values, self.input);
-        let target = matrix_mut(&mut d_weights, self.input);
-        product(self.path, d_output.t(), x_matrix, target, Into::Set);
+        let d_output_t = d_output.reversed_axes();
+        gemm::product(
+            self.path,
+            d_output_t,
+            x_matrix,
+            Start::Zero,
+            &mut d_weights,
+            self.input,
+        );
         let mut d_bias = vec![0.0; bias.dim(0)?];
         for row in d_output.outer_iter() {
             for (sum, d) in d_bias.iter_mut().zip(row) {
@@ -117,9 +131,15 @@ impl CustomOp3 for LinearOp {
         }
         let d_x = if x.track_op() {
             let mut d_x = vec![0.0; x_values.len()];
-            let target = matrix_mut(&mut d_x, self.input);
             let weights = matrix(w_values, self.input);
-            product(self.path, d_output, weights, target, Into::Set);
+            gemm::product(
+                self.path,
+                d_output,
+                weights,
+                Start::Zero,
+                &mut d_x,
+                self.input,
+            );
             Some(Tensor::from_vec(d_x, x.shape(), &Device::Cpu)?)
         } else {
             None

@@ -10,6 +10,7 @@ mod dropout;
 mod embedding;
 mod error;
 pub mod gemm;
+mod kernels;
 mod layer_op;
 mod linear;
 mod memory;

@@ -22,6 +22,8 @@ pub enum Into {
 
 /// `c = a·b` or `c += a·b`, for `a` `[m, k]`, `b` `[k, n]`, `c` `[m, n]` with any strides.
 ///
+/// On a bf16 path both operands are rounded to bf16 first, as the kernels of that path have it.
+///
 /// Each element is one sum in an order that depends on `k` alone: the result is the same on any
 /// number of threads, and a row's does not depend on the rows beside it.
 pub fn product<F: NdFloat>(
@@ -31,6 +33,10 @@ pub fn product<F: NdFloat>(
     mut c: ArrayViewMut2<'_, F>,
     into: Into,
 ) {
+    if path.is_bf16() {
+        let (a, b) = (a.mapv(to_bf16), b.mapv(to_bf16));
+        return product(Path::Portable, a.view(), b.view(), c, into);
+    }
     let (m, k, n) = (a.nrows(), a.ncols(), b.ncols());
     if m <= BLOCK || m * k * n <= SMALL {
         return block(path, a, b, c, into);
@@ -42,6 +48,12 @@ pub fn product<F: NdFloat>(
     blocks
         .into_par_iter()
         .for_each(|(c, a)| block(path, a, b, c, into));
+}
+
+/// The nearest bf16, to even between two.
+fn to_bf16<F: NdFloat>(x: F) -> F {
+    let rounded = x.to_f32().map(|x| half::bf16::from_f32(x).to_f32());
+    rounded.and_then(F::from).unwrap_or(x)
 }
 
 fn block<F: NdFloat>(

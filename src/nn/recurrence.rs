@@ -281,7 +281,7 @@ pub fn weight_gradients<F: NdFloat>(
 }
 
 /// `h_{t-1}` (in the direction's own order) of every frame: `[N, H]`.
-fn previous_hidden<F: NdFloat>(
+pub(super) fn previous_hidden<F: NdFloat>(
     direction: &Direction<'_, F>,
     output: ArrayView2<'_, F>,
     start: &[F],

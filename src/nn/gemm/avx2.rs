@@ -1,8 +1,9 @@
 use std::arch::x86_64::*;
 
+use ndarray::ArrayView2;
+
 use super::kernel::{Addend, Kernel, Place, write_tile};
 use super::pack;
-use super::view::View;
 
 /// AVX2 with fused multiply-add: 6 × 16, twelve accumulators of sixteen registers.
 #[derive(Clone, Copy)]
@@ -23,11 +24,11 @@ impl Kernel for Avx2 {
         has.then_some(Self(()))
     }
 
-    fn pack_rows(&self, lanes: View, out: &mut [f32]) {
+    fn pack_rows(&self, lanes: ArrayView2<f32>, out: &mut [f32]) {
         pack::f32_lanes(lanes, 0..ROWS, ROWS, out);
     }
 
-    fn pack_half(&self, lanes: View, half: usize, out: &mut [f32]) {
+    fn pack_half(&self, lanes: ArrayView2<f32>, half: usize, out: &mut [f32]) {
         pack::f32_lanes(lanes, half * HALF..(half + 1) * HALF, 2 * HALF, out);
     }
 

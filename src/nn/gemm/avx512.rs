@@ -1,7 +1,9 @@
 use std::arch::x86_64::*;
 
+use ndarray::ArrayView2;
+
 use super::kernel::{Addend, Kernel, Place};
-use super::view::View;
+use super::pack::with_unit_stride;
 
 /// AVX-512: 14 × 32, twenty-eight accumulators of thirty-two registers.
 #[derive(Clone, Copy)]
@@ -24,14 +26,14 @@ impl Kernel for Avx512 {
         is_x86_feature_detected!("avx512f").then_some(Self(()))
     }
 
-    fn pack_rows(&self, lanes: View, out: &mut [f32]) {
-        assert!(lanes.rows() <= ROWS && out.len() >= lanes.columns() * ROWS + SLACK);
+    fn pack_rows(&self, lanes: ArrayView2<f32>, out: &mut [f32]) {
+        assert!(lanes.nrows() <= ROWS && out.len() >= lanes.ncols() * ROWS + SLACK);
         // SAFETY: `self` exists only where AVX-512F was detected; `out` was just measured.
         unsafe { pack::<ROWS>(lanes, out.as_mut_ptr()) }
     }
 
-    fn pack_half(&self, lanes: View, half: usize, out: &mut [f32]) {
-        assert!(lanes.rows() <= HALF && half < 2 && out.len() >= lanes.columns() * COLUMNS);
+    fn pack_half(&self, lanes: ArrayView2<f32>, half: usize, out: &mut [f32]) {
+        assert!(lanes.nrows() <= HALF && half < 2 && out.len() >= lanes.ncols() * COLUMNS);
         // SAFETY: `self` exists only where AVX-512F was detected; `out` was just measured, and
         // from half a row into it there is room for half a row more.
         unsafe { pack::<COLUMNS>(lanes, out.as_mut_ptr().add(half * HALF)) }
@@ -175,25 +177,27 @@ unsafe fn tile<const R: usize>(words: usize, mut a: *const f32, mut b: *const f3
 /// # Safety
 /// AVX-512F; `out` has room for `WIDTH · (k - 1) + 16` floats.
 #[target_feature(enable = "avx512f")]
-unsafe fn pack<const WIDTH: usize>(lanes: View, out: *mut f32) {
-    let (data, depth) = (lanes.data().as_ptr(), lanes.columns());
-    let mask = lane_mask(lanes.rows());
-    // SAFETY: reads are of elements of the view only (rows below `rows`, columns below `depth`,
-    // others masked); stores are of sixteen lanes at `k · WIDTH`.
+unsafe fn pack<const WIDTH: usize>(lanes: ArrayView2<f32>, out: *mut f32) {
+    let lanes = with_unit_stride(lanes);
+    let (data, depth) = (lanes.as_ptr(), lanes.ncols());
+    let [row_stride, column_stride] = [lanes.strides()[0], lanes.strides()[1]];
+    let mask = lane_mask(lanes.nrows());
+    // SAFETY: reads are of elements of the matrix only (rows below its rows, columns below `depth`,
+    // others masked), one of whose axes is contiguous; stores are of sixteen lanes at `k · WIDTH`.
     unsafe {
-        if lanes.row_stride() == 1 || lanes.rows() <= 1 {
+        if row_stride == 1 || lanes.nrows() <= 1 {
             for k in 0..depth {
-                let x = _mm512_maskz_loadu_ps(mask, data.wrapping_add(k * lanes.column_stride()));
+                let x =
+                    _mm512_maskz_loadu_ps(mask, data.wrapping_offset(k as isize * column_stride));
                 _mm512_storeu_ps(out.add(k * WIDTH), x);
             }
             return;
         }
-        assert!(lanes.column_stride() == 1, "a matrix with one unit stride");
         for k in (0..depth).step_by(16) {
             let some = (depth - k).min(16);
             let mut block = [_mm512_setzero_ps(); 16];
-            for (r, block) in block.iter_mut().enumerate().take(lanes.rows()) {
-                let row = data.add(r * lanes.row_stride() + k);
+            for (r, block) in block.iter_mut().enumerate().take(lanes.nrows()) {
+                let row = data.offset(r as isize * row_stride).add(k);
                 *block = _mm512_maskz_loadu_ps(lane_mask(some), row);
             }
             for (i, x) in transpose(block).into_iter().enumerate().take(some) {

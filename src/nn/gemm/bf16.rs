@@ -1,8 +1,10 @@
 use std::arch::x86_64::*;
 
+use ndarray::ArrayView2;
+
 use super::avx512::{COLUMNS, HALF, Out, ROWS, SLACK, lane_mask, transpose};
 use super::kernel::{Addend, Kernel, Place};
-use super::view::View;
+use super::pack::with_unit_stride;
 
 /// AVX-512-BF16: the tile of [`super::avx512`], each lane a pair of bf16 of neighbouring `k`
 /// (`vdpbf16ps`). Operands are rounded to nearest even while they are packed; subnormal ones
@@ -24,16 +26,16 @@ impl Kernel for Bf16 {
         has.then_some(Self(()))
     }
 
-    fn pack_rows(&self, lanes: View, out: &mut [u32]) {
-        let words = lanes.columns().div_ceil(2);
-        assert!(lanes.rows() <= ROWS && out.len() >= words * ROWS + SLACK);
+    fn pack_rows(&self, lanes: ArrayView2<f32>, out: &mut [u32]) {
+        let words = lanes.ncols().div_ceil(2);
+        assert!(lanes.nrows() <= ROWS && out.len() >= words * ROWS + SLACK);
         // SAFETY: `self` exists only where the features were detected; `out` was just measured.
         unsafe { pack::<ROWS>(lanes, out.as_mut_ptr()) }
     }
 
-    fn pack_half(&self, lanes: View, half: usize, out: &mut [u32]) {
-        let words = lanes.columns().div_ceil(2);
-        assert!(lanes.rows() <= HALF && half < 2 && out.len() >= words * COLUMNS);
+    fn pack_half(&self, lanes: ArrayView2<f32>, half: usize, out: &mut [u32]) {
+        let words = lanes.ncols().div_ceil(2);
+        assert!(lanes.nrows() <= HALF && half < 2 && out.len() >= words * COLUMNS);
         // SAFETY: `self` exists only where the features were detected; `out` was just measured,
         // and from half a row into it there is room for half a row more.
         unsafe { pack::<COLUMNS>(lanes, out.as_mut_ptr().add(half * HALF)) }
@@ -111,30 +113,31 @@ fn rounded(low: __m512, high: __m512) -> __m512i {
 /// # Safety
 /// AVX-512F, BW and BF16; `out` has room for `WIDTH · (⌈k / 2⌉ - 1) + 16` pairs.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn pack<const WIDTH: usize>(lanes: View, out: *mut u32) {
-    let (data, depth) = (lanes.data().as_ptr(), lanes.columns());
-    let mask = lane_mask(lanes.rows());
-    // SAFETY: reads are of elements of the view only (rows below `rows`, columns below `depth`,
-    // others masked); stores are of sixteen pairs at `k / 2 · WIDTH`.
+unsafe fn pack<const WIDTH: usize>(lanes: ArrayView2<f32>, out: *mut u32) {
+    let lanes = with_unit_stride(lanes);
+    let (data, depth) = (lanes.as_ptr(), lanes.ncols());
+    let [row_stride, column_stride] = [lanes.strides()[0], lanes.strides()[1]];
+    let mask = lane_mask(lanes.nrows());
+    // SAFETY: reads are of elements of the matrix only (rows below its rows, columns below `depth`,
+    // others masked), one of whose axes is contiguous; stores are of sixteen pairs at `k / 2 · WIDTH`.
     unsafe {
-        if lanes.row_stride() == 1 || lanes.rows() <= 1 {
+        if row_stride == 1 || lanes.nrows() <= 1 {
             let order = _mm512_loadu_epi16(INTERLEAVE.as_ptr().cast());
             for k in (0..depth).step_by(2) {
-                let row = data.wrapping_add(k * lanes.column_stride());
+                let row = data.wrapping_offset(k as isize * column_stride);
                 let even = _mm512_maskz_loadu_ps(mask, row);
                 let odd = if k + 1 < depth { mask } else { 0 };
-                let odd = _mm512_maskz_loadu_ps(odd, row.wrapping_add(lanes.column_stride()));
+                let odd = _mm512_maskz_loadu_ps(odd, row.wrapping_offset(column_stride));
                 let pairs = _mm512_permutexvar_epi16(order, rounded(even, odd));
                 _mm512_storeu_epi32(out.add(k / 2 * WIDTH).cast(), pairs);
             }
             return;
         }
-        assert!(lanes.column_stride() == 1, "a matrix with one unit stride");
         for k in (0..depth).step_by(32) {
             let some = (depth - k).min(32);
             let mut block = [_mm512_setzero_ps(); 16];
-            for (r, block) in block.iter_mut().enumerate().take(lanes.rows()) {
-                let row = data.add(r * lanes.row_stride() + k);
+            for (r, block) in block.iter_mut().enumerate().take(lanes.nrows()) {
+                let row = data.offset(r as isize * row_stride).add(k);
                 let low = _mm512_maskz_loadu_ps(lane_mask(some), row);
                 let high = lane_mask(some.saturating_sub(16));
                 let high = _mm512_maskz_loadu_ps(high, row.wrapping_add(16));

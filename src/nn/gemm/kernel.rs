@@ -1,4 +1,4 @@
-use super::view::View;
+use ndarray::ArrayView2;
 
 /// What a tile is added to.
 #[derive(Clone, Copy)]
@@ -59,10 +59,10 @@ pub(in crate::nn) trait Kernel: Copy + Send + Sync {
 
     /// Packs the lanes (rows) of `lanes [≤ ROWS, k]` into `out [words of k, ROWS]`. Missing lanes
     /// and the odd part of a last word are zero.
-    fn pack_rows(&self, lanes: View, out: &mut [Self::Word]);
+    fn pack_rows(&self, lanes: ArrayView2<f32>, out: &mut [Self::Word]);
 
     /// Packs `lanes [≤ HALF, k]` into one half of the columns of `out [words of k, COLUMNS]`.
-    fn pack_half(&self, lanes: View, half: usize, out: &mut [Self::Word]);
+    fn pack_half(&self, lanes: ArrayView2<f32>, half: usize, out: &mut [Self::Word]);
 
     /// `C = addend + Σ_w a[w, ·]ᵀ·b[w, ·]` from panels `a [words, ROWS]` and `b [words, COLUMNS]`
     /// at `place`, counted from the start of `c`.

@@ -27,11 +27,11 @@ pub(super) mod kernel;
 mod pack;
 pub(super) mod panels;
 mod portable;
-mod view;
 
 use kernel::Kernel;
 use panels::Packed;
-pub use view::View;
+
+use ndarray::ArrayView2;
 
 use super::Path;
 
@@ -78,7 +78,7 @@ enum Panels {
 
 impl PackedB {
     /// Packs `b [k, n]` for `path`. A path that this processor lacks packs for the portable one.
-    pub fn new(path: Path, b: View) -> Self {
+    pub fn new(path: Path, b: ArrayView2<f32>) -> Self {
         let panels = match path {
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => Kernel::detect().map(|kernel| Panels::Avx2(Packed::new(kernel, b))),
@@ -89,8 +89,8 @@ impl PackedB {
             _ => None,
         };
         Self {
-            inner: b.rows(),
-            columns: b.columns(),
+            inner: b.nrows(),
+            columns: b.ncols(),
             panels: panels.unwrap_or_else(|| Panels::Portable(Packed::new(portable::Portable, b))),
         }
     }
@@ -110,21 +110,21 @@ impl PackedB {
     ///
     /// # Panics
     /// If the shapes disagree: a programming error.
-    pub fn product(&self, a: View, start: Start, c: &mut [f32], stride: usize) {
-        assert_eq!(a.columns(), self.inner, "inner dimensions of a product");
+    pub fn product(&self, a: ArrayView2<f32>, start: Start, c: &mut [f32], stride: usize) {
+        assert_eq!(a.ncols(), self.inner, "inner dimensions of a product");
         assert!(stride >= self.columns, "rows of a product overlap");
-        if a.rows() == 0 || self.columns == 0 {
+        if a.nrows() == 0 || self.columns == 0 {
             return;
         }
         assert!(
-            c.len() >= (a.rows() - 1) * stride + self.columns,
+            c.len() >= (a.nrows() - 1) * stride + self.columns,
             "room for a product"
         );
         if let Start::Row(row) = start {
             assert_eq!(row.len(), self.columns, "a row to start from");
         }
         if self.inner == 0 {
-            return start.write(c.chunks_mut(stride).take(a.rows()), self.columns);
+            return start.write(c.chunks_mut(stride).take(a.nrows()), self.columns);
         }
         match &self.panels {
             Panels::Portable(b) => b.product(a, start, c, stride),
@@ -139,7 +139,14 @@ impl PackedB {
 }
 
 /// `C = start + A·B` where `B` is used once: packs it and multiplies. See [`PackedB::product`].
-pub fn product(path: Path, a: View, b: View, start: Start, c: &mut [f32], stride: usize) {
+pub fn product(
+    path: Path,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    start: Start,
+    c: &mut [f32],
+    stride: usize,
+) {
     PackedB::new(path, b).product(a, start, c, stride);
 }
 

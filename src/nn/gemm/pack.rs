@@ -2,29 +2,25 @@
 
 use std::ops::Range;
 
-use super::view::View;
+use ndarray::{ArrayView2, CowArray, Ix2};
 
 /// Lanes (rows) of `lanes [·, k]` into the places `to` of each row of `out [k, width]`; places
 /// without a lane become zero.
-pub(super) fn f32_lanes(lanes: View, to: Range<usize>, width: usize, out: &mut [f32]) {
-    for (k, out) in out
-        .chunks_exact_mut(width)
-        .enumerate()
-        .take(lanes.columns())
-    {
-        let (some, none) = out[to.clone()].split_at_mut(lanes.rows());
+pub(super) fn f32_lanes(lanes: ArrayView2<f32>, to: Range<usize>, width: usize, out: &mut [f32]) {
+    for (lanes, out) in lanes.columns().into_iter().zip(out.chunks_exact_mut(width)) {
+        let (some, none) = out[to.clone()].split_at_mut(lanes.len());
+        some.iter_mut()
+            .zip(lanes)
+            .for_each(|(out, lane)| *out = *lane);
         none.fill(0.0);
-        if some.is_empty() {
-            continue;
-        }
-        let data = &lanes.data()[k * lanes.column_stride()..];
-        if lanes.row_stride() == 1 {
-            some.copy_from_slice(&data[..some.len()]);
-        } else {
-            let values = data.iter().step_by(lanes.row_stride().max(1));
-            some.iter_mut()
-                .zip(values)
-                .for_each(|(out, value)| *out = *value);
-        }
+    }
+}
+
+/// A matrix of which one axis is contiguous: itself, or a copy.
+pub(super) fn with_unit_stride(lanes: ArrayView2<f32>) -> CowArray<f32, Ix2> {
+    let unit = |axis: usize| lanes.shape()[axis] <= 1 || lanes.strides()[axis] == 1;
+    match unit(0) || unit(1) {
+        true => lanes.into(),
+        false => lanes.to_owned().into(),
     }
 }

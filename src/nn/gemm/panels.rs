@@ -1,9 +1,9 @@
+use ndarray::{ArrayView2, s};
 use rayon::prelude::*;
 
 use super::Start;
 use super::buffer::Buffer;
 use super::kernel::{Addend, Kernel, Place};
-use super::view::View;
 
 /// Depth of a block of the inner dimension, in words: such a block of `B`'s panel and of `A`'s
 /// stays in the first two levels of cache.
@@ -18,13 +18,13 @@ pub(in crate::nn) struct Packed<K: Kernel> {
 }
 
 impl<K: Kernel> Packed<K> {
-    pub(in crate::nn) fn new(kernel: K, b: View) -> Self {
-        let panels = b.columns().div_ceil(K::COLUMNS);
-        let (inner, columns) = (b.rows(), b.columns());
+    pub(in crate::nn) fn new(kernel: K, b: ArrayView2<f32>) -> Self {
+        let panels = b.ncols().div_ceil(K::COLUMNS);
+        let (inner, columns) = (b.nrows(), b.ncols());
         Self::from_halves(kernel, inner, columns, panels, |panel, half| {
             let first = columns.min(panel * K::COLUMNS + half * K::HALF);
             let last = columns.min(first + K::HALF);
-            b.column_range(first, last)
+            b.slice_move(s![.., first..last])
         })
     }
 
@@ -34,7 +34,7 @@ impl<K: Kernel> Packed<K> {
         inner: usize,
         columns: usize,
         panels: usize,
-        half: impl Fn(usize, usize) -> View<'v> + Sync,
+        half: impl Fn(usize, usize) -> ArrayView2<'v, f32> + Sync,
     ) -> Self {
         let panel = inner.div_ceil(K::DEPTH) * K::COLUMNS;
         let mut words = Buffer::new(panel * panels);
@@ -42,7 +42,7 @@ impl<K: Kernel> Packed<K> {
             let out = words.as_mut_slice().par_chunks_exact_mut(panel);
             out.enumerate().for_each(|(index, out)| {
                 for h in 0..2 {
-                    kernel.pack_half(half(index, h).transposed(), h, out);
+                    kernel.pack_half(half(index, h).reversed_axes(), h, out);
                 }
             });
         }
@@ -61,35 +61,35 @@ impl<K: Kernel> Packed<K> {
     }
 
     /// `C = start + A·B`, blocks of rows in parallel. Shapes are the caller's to check.
-    pub(super) fn product(&self, a: View, start: Start, c: &mut [f32], stride: usize) {
+    pub(super) fn product(&self, a: ArrayView2<f32>, start: Start, c: &mut [f32], stride: usize) {
         // Enough blocks for any thread count we meet, few enough that packing is shared.
-        let panels = a.rows().div_ceil(K::ROWS);
+        let panels = a.nrows().div_ceil(K::ROWS);
         let block = panels.div_ceil(8).clamp(1, 10) * K::ROWS;
         c.par_chunks_mut(block * stride)
-            .take(a.rows().div_ceil(block))
+            .take(a.nrows().div_ceil(block))
             .enumerate()
             .for_each_init(Buffer::default, |packed_a, (index, c)| {
                 let first = index * block;
-                let last = a.rows().min(first + block);
-                self.rows(a.row_range(first, last), start, c, stride, packed_a);
+                let last = a.nrows().min(first + block);
+                self.rows(a.slice(s![first..last, ..]), start, c, stride, packed_a);
             });
     }
 
     /// One task: a block of rows of `A` with all of `B`.
     pub(in crate::nn) fn rows(
         &self,
-        a: View,
+        a: ArrayView2<f32>,
         start: Start,
         c: &mut [f32],
         stride: usize,
         packed_a: &mut Buffer<K::Word>,
     ) {
-        let blocks = RowPanels::of::<K>(a.rows());
+        let blocks = RowPanels::of::<K>(a.nrows());
         let mut k = 0;
         while k < self.inner {
             let depth = (BLOCK_WORDS * K::DEPTH).min(self.inner - k);
             let words = depth.div_ceil(K::DEPTH);
-            blocks.pack(self.kernel, a.column_range(k, k + depth), packed_a);
+            blocks.pack(self.kernel, a.slice(s![.., k..k + depth]), packed_a);
             let start = if k == 0 { start } else { Start::Accumulate };
             for j in (0..self.columns).step_by(K::COLUMNS) {
                 let b = &self.panel(j / K::COLUMNS)[k / K::DEPTH * K::COLUMNS..];
@@ -141,12 +141,17 @@ impl RowPanels {
     }
 
     /// Packs `a`'s rows, panel after panel.
-    pub(in crate::nn) fn pack<K: Kernel>(self, kernel: K, a: View, out: &mut Buffer<K::Word>) {
-        let panel = a.columns().div_ceil(K::DEPTH) * K::ROWS;
+    pub(in crate::nn) fn pack<K: Kernel>(
+        self,
+        kernel: K,
+        a: ArrayView2<f32>,
+        out: &mut Buffer<K::Word>,
+    ) {
+        let panel = a.ncols().div_ceil(K::DEPTH) * K::ROWS;
         out.resize(self.iter().count() * panel + K::SLACK);
         for (p, (first, rows)) in self.iter().enumerate() {
             let out = &mut out.as_mut_slice()[p * panel..][..panel + K::SLACK];
-            kernel.pack_rows(a.row_range(first, first + rows), out);
+            kernel.pack_rows(a.slice(s![first..first + rows, ..]), out);
         }
     }
 

@@ -1,6 +1,7 @@
+use ndarray::ArrayView2;
+
 use super::kernel::{Addend, Kernel, Place, write_tile};
 use super::pack;
-use super::view::View;
 
 /// Safe code for any processor, and the twin that the other kernels are compared with.
 #[derive(Clone, Copy)]
@@ -20,11 +21,11 @@ impl Kernel for Portable {
         Some(Self)
     }
 
-    fn pack_rows(&self, lanes: View, out: &mut [f32]) {
+    fn pack_rows(&self, lanes: ArrayView2<f32>, out: &mut [f32]) {
         pack::f32_lanes(lanes, 0..ROWS, ROWS, out);
     }
 
-    fn pack_half(&self, lanes: View, half: usize, out: &mut [f32]) {
+    fn pack_half(&self, lanes: ArrayView2<f32>, half: usize, out: &mut [f32]) {
         pack::f32_lanes(lanes, half * HALF..(half + 1) * HALF, 2 * HALF, out);
     }
 

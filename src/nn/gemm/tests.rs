@@ -1,4 +1,5 @@
 use half::bf16;
+use ndarray::s;
 use proptest::prelude::*;
 
 use super::*;
@@ -8,18 +9,23 @@ fn available() -> impl Iterator<Item = Path> {
 }
 
 /// The definition, in f64, with operands as the path rounds them.
-fn expected(path: Path, a: View, b: View, start: impl Fn(usize, usize) -> f32) -> Vec<(f64, f64)> {
+fn expected(
+    path: Path,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    start: impl Fn(usize, usize) -> f32,
+) -> Vec<(f64, f64)> {
     let rounded = |x: f32| match path.is_bf16() {
         true => f64::from(bf16::from_f32(x)),
         false => f64::from(x),
     };
-    let mut out = Vec::with_capacity(a.rows() * b.columns());
-    for i in 0..a.rows() {
-        for j in 0..b.columns() {
+    let mut out = Vec::with_capacity(a.nrows() * b.ncols());
+    for i in 0..a.nrows() {
+        for j in 0..b.ncols() {
             let mut sum = f64::from(start(i, j));
             let mut size = sum.abs();
-            for k in 0..a.columns() {
-                let term = rounded(a.get(i, k)) * rounded(b.get(k, j));
+            for k in 0..a.ncols() {
+                let term = rounded(a[[i, k]]) * rounded(b[[k, j]]);
                 sum += term;
                 size += term.abs();
             }
@@ -39,10 +45,14 @@ fn values(len: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-fn view(data: &[f32], rows: usize, columns: usize, transposed: bool) -> View<'_> {
+fn matrix(data: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows, columns), data).unwrap()
+}
+
+fn view(data: &[f32], rows: usize, columns: usize, transposed: bool) -> ArrayView2<'_, f32> {
     match transposed {
-        false => View::new(data, rows, columns),
-        true => View::new(data, columns, rows).transposed(),
+        false => matrix(data, rows, columns),
+        true => matrix(data, columns, rows).reversed_axes(),
     }
 }
 
@@ -105,7 +115,7 @@ fn an_inner_dimension_of_several_blocks_is_summed_whole() {
 fn the_same_bytes_on_any_number_of_threads_and_beside_any_rows() {
     let (m, n, k) = (301, 77, 130);
     let (a, b) = (values(m * k, 5), values(k * n, 6));
-    let (a, b) = (View::new(&a, m, k), View::new(&b, k, n));
+    let (a, b) = (matrix(&a, m, k), matrix(&b, k, n));
     for path in available() {
         let run = |threads| {
             let mut c = vec![0.0; m * n];
@@ -122,7 +132,7 @@ fn the_same_bytes_on_any_number_of_threads_and_beside_any_rows() {
             let mut alone = vec![0.0; n];
             product(
                 path,
-                a.row_range(row, row + 1),
+                a.slice(s![row..row + 1, ..]),
                 b,
                 Start::Zero,
                 &mut alone,
@@ -149,8 +159,8 @@ fn bf16_operands_are_rounded_to_nearest_even() {
             let mut c = vec![0.0; m];
             product(
                 Path::Bf16Avx512,
-                View::new(&a, m, 1),
-                View::new(&[1.0], 1, 1),
+                matrix(&a, m, 1),
+                matrix(&[1.0], 1, 1),
                 Start::Zero,
                 &mut c,
                 1,
