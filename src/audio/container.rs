@@ -40,6 +40,8 @@ pub(super) struct ContainerReader {
     channels: usize,
     /// Frames that the header declares, where it can be trusted.
     declared: Option<u64>,
+    /// Whether that count is exact: an MP3 says so by LAME's tag, with the encoder's delay in it.
+    exact: bool,
     mixer: Mixer,
     notices: Vec<Notice>,
     /// Decoded samples that [`ContainerReader::skip`] did not need.
@@ -59,7 +61,7 @@ impl ContainerReader {
     fn open(source: Box<dyn MediaSource>, file: &str) -> Result<Self, Error> {
         let format = probe(source, file)?;
         let (track, parameters) = audio_track(&*format, file)?;
-        let (id, declared) = (track.id, track.num_frames);
+        let (id, declared, exact) = (track.id, track.num_frames, track.delay.is_some());
         let sample_rate = parameters.sample_rate.unwrap_or(0);
         check_rate(file, sample_rate)?;
         let channels = parameters
@@ -84,6 +86,7 @@ impl ContainerReader {
             sample_rate,
             channels,
             declared,
+            exact,
             mixer: Mixer::new(file, channels, sample_rate),
             notices,
             pending: None,
@@ -177,10 +180,11 @@ impl ContainerReader {
     fn finish(&mut self) -> Result<(), Error> {
         self.ended = true;
         let found = self.mixer.frames();
-        // Some encoders count the MP3 frame that holds the count itself: one frame less is no loss.
-        let tolerated = match self.format.format_info().format {
-            FORMAT_ID_MP3 => 1152,
-            _ => 0,
+        // Encoders without LAME's tag may count the MP3 frame that holds the count itself.
+        let is_mp3 = self.format.format_info().format == FORMAT_ID_MP3;
+        let tolerated = match is_mp3 && !self.exact {
+            true => 1152,
+            false => 0,
         };
         if let Some(declared) = self.declared
             && found + tolerated < declared

@@ -95,3 +95,51 @@ fn split_words(command: &str) -> Option<Vec<String>> {
     words.extend(word);
     Some(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_that_only_decode_a_file_are_files() {
+        for value in [
+            "a b.flac",
+            "flac -c -d -s 'a b.flac' |",
+            "flac -cds \"a b.flac\"|",
+            "/usr/bin/flac --stdout --decode --silent a\\ b.flac |",
+            "sox  'a b.flac' -t wav - |",
+            "cat a\\ b.flac |",
+        ] {
+            assert_eq!(parse(value), Entry::File("a b.flac".into()), "{value}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_a_command() {
+        for value in [
+            "flac -c -s a.flac",
+            "flac -d -s a.flac",
+            "flac -c -d -s a.flac b.flac",
+            "flac -c -d --skip=100 a.flac",
+            "sox a.wav -r 16000 -t wav -",
+            "sox -t wav - a.wav",
+            "sox -t wav -",
+            "cat a b",
+            "cat",
+            "cat -",
+            "cat a; rm -rf b",
+            "cat $(evil)",
+            "cat `evil`",
+            "cat \"$evil\"",
+            "cat a > b",
+            "cat 'a",
+            "cat *.wav",
+            "cat a | sox - -t wav -",
+            "sph2pipe -f wav a.sph",
+            "",
+        ] {
+            let piped = format!("{value} |");
+            assert_eq!(parse(&piped), Entry::Command(value.into()), "{value}");
+        }
+    }
+}
