@@ -16,165 +16,10 @@
 //! The forward pass keeps every √T-th column, and the backward pass computes those between again,
 //! a block at a time: √T columns of memory instead of T, all of it in cache.
 
-use super::lanes::{Kernel, LANES, Lanes, lanes, lanes_mut, padded};
-use super::scaled::{FLOOR, Scaled, exp};
+use super::lanes::{Kernel, Lanes, lanes, lanes_mut};
+use super::scaled::{DEEPEST, FLOOR, Scaled};
 use super::softmax::{RowStatistics, row_statistics, softmax_row};
-
-/// The logits of one utterance, frame by frame.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    /// All logits of the batch, `[N, V]`.
-    pub logits: &'a [f32],
-    /// `V`.
-    pub vocabulary: usize,
-    /// The row of each of this utterance's frames: `[T]`.
-    pub index: &'a [usize],
-}
-
-impl<'a> Rows<'a> {
-    fn row(&self, t: usize) -> &'a [f32] {
-        let start = self.index[t] * self.vocabulary;
-        &self.logits[start..start + self.vocabulary]
-    }
-
-    fn frames(&self) -> usize {
-        self.index.len()
-    }
-}
-
-/// A logit at this frame is NaN or infinite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotFinite {
-    pub frame: usize,
-}
-
-/// The states of a target, padded to whole lanes.
-pub(super) struct Lattice<'a> {
-    target: &'a [u32],
-    /// Labels and, after them, states that nothing real comes out of.
-    width: usize,
-    /// Exponents: 0 where the path may go from the label before straight to this one (they
-    /// differ), [`FLOOR`] where it may not. `[width + 1]`: from `[1]` on it says the same of going
-    /// from label u to the next.
-    skip: Vec<i32>,
-}
-
-impl<'a> Lattice<'a> {
-    pub fn new(target: &'a [u32]) -> Self {
-        let width = padded(target.len() + 1);
-        let mut skip = vec![FLOOR; width + 1];
-        for (u, pair) in target.windows(2).enumerate() {
-            if pair[0] != pair[1] {
-                skip[u + 1] = 0;
-            }
-        }
-        Self {
-            target,
-            width,
-            skip,
-        }
-    }
-
-    /// Where `B(0)` stands in a column.
-    fn blanks(&self) -> usize {
-        self.width + 2
-    }
-
-    /// Numbers of a column: an impossible one, `L`, another, `B`, another.
-    fn column(&self) -> usize {
-        2 * self.width + 3
-    }
-
-    /// Numbers of a frame's emissions: those of the labels, then the blank's sixteen times.
-    fn emissions(&self) -> usize {
-        self.width + LANES
-    }
-}
-
-/// Mantissas and exponents of a piece.
-type Part<'a> = (&'a [f32], &'a [i32]);
-type PartMut<'a> = (&'a mut [f32], &'a mut [i32]);
-
-/// Arrays of scaled numbers, cut into pieces of one length: columns of states, or emissions.
-struct Pieces {
-    mantissa: Vec<f32>,
-    exponent: Vec<i32>,
-    len: usize,
-}
-
-impl Pieces {
-    /// `count` pieces in which everything is impossible.
-    fn new(count: usize, len: usize) -> Self {
-        Self {
-            mantissa: vec![1.0; count * len],
-            exponent: vec![FLOOR; count * len],
-            len,
-        }
-    }
-
-    fn get(&self, i: usize) -> Part<'_> {
-        let range = i * self.len..(i + 1) * self.len;
-        (&self.mantissa[range.clone()], &self.exponent[range])
-    }
-
-    fn get_mut(&mut self, i: usize) -> PartMut<'_> {
-        let range = i * self.len..(i + 1) * self.len;
-        (&mut self.mantissa[range.clone()], &mut self.exponent[range])
-    }
-
-    /// Piece `i`, and piece `i + 1` to write to.
-    fn pair(&mut self, i: usize) -> (Part<'_>, PartMut<'_>) {
-        let middle = (i + 1) * self.len;
-        let (m0, m1) = self.mantissa.split_at_mut(middle);
-        let (e0, e1) = self.exponent.split_at_mut(middle);
-        (
-            (&m0[i * self.len..], &e0[i * self.len..]),
-            (&mut m1[..self.len], &mut e1[..self.len]),
-        )
-    }
-
-    fn copy(&mut self, i: usize, from: &Self, j: usize) {
-        let (mantissa, exponent) = self.get_mut(i);
-        let (from_mantissa, from_exponent) = from.get(j);
-        mantissa.copy_from_slice(from_mantissa);
-        exponent.copy_from_slice(from_exponent);
-    }
-
-    fn set(&mut self, i: usize, at: usize) {
-        let (mantissa, exponent) = self.get_mut(i);
-        mantissa[at] = 1.0;
-        exponent[at] = 0;
-    }
-}
-
-/// `y(z(u))` of all labels and `y(blank)` at one frame, relative to the frame's largest logit.
-#[inline(always)]
-fn emit<L: Lanes>(
-    l: L,
-    lattice: &Lattice,
-    row: &[f32],
-    max: f32,
-    logits: &mut [f32],
-    (mantissa, exponent): PartMut<'_>,
-) {
-    for (x, &token) in logits.iter_mut().zip(lattice.target) {
-        *x = row[token as usize];
-    }
-    logits[lattice.width..].fill(row[super::BLANK as usize]);
-    let max = l.splat(max);
-    for at in (0..lattice.emissions()).step_by(LANES) {
-        exp(l, l.sub(l.load(lanes(logits, at)), max)).store(
-            l,
-            lanes_mut(mantissa, at),
-            lanes_mut(exponent, at),
-        );
-    }
-}
-
-/// Scratch for [`emit`]: what stands after the last label counts as impossible.
-fn label_logits(lattice: &Lattice) -> Vec<f32> {
-    vec![f32::MIN; lattice.emissions()]
-}
+use super::states::{Lattice, NotFinite, Part, PartMut, Pieces, Rows, Window, emit, gather};
 
 /// One step of the forward recursion, equations (6)–(8) of the paper; returns the largest exponent.
 ///
@@ -187,17 +32,18 @@ fn label_logits(lattice: &Lattice) -> Vec<f32> {
 #[inline(always)]
 fn advance<L: Lanes>(
     l: L,
-    lattice: &Lattice,
+    window: &Window<'_>,
     (y, ye): Part<'_>,
     (a, ae): Part<'_>,
     (to, toe): PartMut<'_>,
     shift: i32,
 ) -> i32 {
+    let lattice = window.lattice;
     let blanks = lattice.blanks();
     let shift = l.splat_i(shift);
     let mut peak = l.splat_i(FLOOR);
     let y_blank = Scaled::load(l, lanes(y, lattice.width), lanes(ye, lattice.width));
-    for u in (0..lattice.width).step_by(LANES) {
+    for u in window.steps() {
         let before = Scaled::load(l, lanes(a, u), lanes(ae, u));
         let label = Scaled::load(l, lanes(a, u + 1), lanes(ae, u + 1));
         let blank = Scaled::load(l, lanes(a, blanks + u), lanes(ae, blanks + u));
@@ -222,6 +68,9 @@ pub(super) struct Forward {
     pub log_probability: f64,
     /// Of each frame.
     statistics: Vec<RowStatistics>,
+    /// What [`gather`] takes from each frame, `[T, emissions]`: the backward pass need not look
+    /// for it again all over memory.
+    scores: Vec<f32>,
     /// The column before every `block`-th frame.
     checkpoints: Pieces,
     block: usize,
@@ -243,7 +92,7 @@ impl Kernel for ForwardPass<'_> {
         let block = frames.isqrt().max(1);
         let mut checkpoints = Pieces::new(frames.div_ceil(block), lattice.column());
         let mut emission = Pieces::new(1, lattice.emissions());
-        let mut logits = label_logits(lattice);
+        let mut scores = vec![DEEPEST; frames * lattice.emissions()];
         let mut statistics = Vec::with_capacity(frames);
         // Before the first frame the path stands in the first blank, having emitted nothing.
         let mut now = Pieces::new(1, lattice.column());
@@ -252,25 +101,22 @@ impl Kernel for ForwardPass<'_> {
         let mut shift = 0;
         let mut shifted = 0i64;
         let mut log_normaliser = 0.0;
-        for t in 0..frames {
+        let mut window = lattice.window(0, block.min(frames), frames);
+        for (t, scores) in scores.chunks_exact_mut(lattice.emissions()).enumerate() {
             if t % block == 0 {
                 checkpoints.copy(t / block, &now, 0);
+                window = lattice.window(t, (t + block).min(frames), frames);
             }
             let row = rows.row(t);
-            let Some(frame) = row_statistics(l, row) else {
+            let Some(frame) = row_statistics(l, row, rows.row((t + 1).min(frames - 1))) else {
                 return Err(NotFinite { frame: t });
             };
             log_normaliser += f64::from(frame.sum).ln();
             statistics.push(frame);
-            emit(l, lattice, row, frame.max, &mut logits, emission.get_mut(0));
-            let peak = advance(
-                l,
-                lattice,
-                emission.get(0),
-                now.get(0),
-                next.get_mut(0),
-                shift,
-            );
+            gather(&window, row, frame.max, scores);
+            emit(l, &window, scores, emission.get_mut(0));
+            let (y, from, to) = (emission.get(0), now.get(0), next.get_mut(0));
+            let peak = advance(l, &window, y, from, to, shift);
             shifted += i64::from(shift);
             shift = peak;
             std::mem::swap(&mut now, &mut next);
@@ -287,17 +133,20 @@ impl Kernel for ForwardPass<'_> {
         Ok(Forward {
             log_probability: sum.ln() + exponent * std::f64::consts::LN_2 - log_normaliser,
             statistics,
+            scores,
             checkpoints,
             block,
         })
     }
 }
 
-/// Scratch of one frame's occupancies: labels, then blanks.
+/// The occupancies of one frame, still to be divided by their total.
 struct Occupancies {
-    products: Pieces,
     labels: Vec<f32>,
     blank: f32,
+    total: f32,
+    /// Scratch: α · β of labels, then blanks.
+    products: Pieces,
 }
 
 /// One step of the backward recursion, and with it the occupancies of the frame.
@@ -315,20 +164,21 @@ struct Occupancies {
 #[inline(always)]
 fn retreat<L: Lanes>(
     l: L,
-    lattice: &Lattice,
+    window: &Window<'_>,
     (y, ye): Part<'_>,
     (a, ae): Part<'_>,
     (g, ge): PartMut<'_>,
     shift: i32,
     occupancies: &mut Occupancies,
 ) -> i32 {
+    let lattice = window.lattice;
     let blanks = lattice.blanks();
     let shift = l.splat_i(shift);
     let mut peak = l.splat_i(FLOOR);
     let mut largest = l.splat_i(i32::MIN);
     let y_blank = Scaled::load(l, lanes(y, lattice.width), lanes(ye, lattice.width));
     let (product, product_exponent) = occupancies.products.get_mut(0);
-    for u in (0..lattice.width).step_by(LANES) {
+    for u in window.steps() {
         let label = Scaled::load(l, lanes(g, u + 1), lanes(ge, u + 1));
         let after = Scaled::load(l, lanes(g, u + 2), lanes(ge, u + 2));
         let blank = Scaled::load(l, lanes(g, blanks + u), lanes(ge, blanks + u));
@@ -361,24 +211,17 @@ fn retreat<L: Lanes>(
     let largest = l.splat_i(l.peak_i(largest));
     let mut in_labels = l.splat(0.0);
     let mut in_blanks = l.splat(0.0);
-    for u in (0..lattice.width).step_by(LANES) {
-        let at =
-            |at| Scaled::load(l, lanes(product, at), lanes(product_exponent, at)).at(l, largest);
-        let label = at(u);
+    for u in window.steps() {
+        let label = Scaled::load(l, lanes(product, u), lanes(product_exponent, u));
+        let label = label.at(l, largest);
+        let at = lattice.width + u;
+        let blank = Scaled::load(l, lanes(product, at), lanes(product_exponent, at));
         in_labels = l.add(in_labels, label);
-        in_blanks = l.add(in_blanks, at(lattice.width + u));
+        in_blanks = l.add(in_blanks, blank.at(l, largest));
         l.store(label, lanes_mut(&mut occupancies.labels, u));
     }
-    let in_blanks = l.total(in_blanks);
-    let factor = 1.0 / (l.total(in_labels) + in_blanks);
-    occupancies.blank = in_blanks * factor;
-    for u in (0..lattice.width).step_by(LANES) {
-        let label = l.load(lanes(&occupancies.labels, u));
-        l.store(
-            l.mul(label, l.splat(factor)),
-            lanes_mut(&mut occupancies.labels, u),
-        );
-    }
+    occupancies.blank = l.total(in_blanks);
+    occupancies.total = l.total(in_labels) + occupancies.blank;
     l.peak_i(peak)
 }
 
@@ -408,11 +251,11 @@ impl Kernel for BackwardPass<'_, '_> {
         let block = forward.block;
         let mut alpha = Pieces::new(block + 1, lattice.column());
         let mut emissions = Pieces::new(block, lattice.emissions());
-        let mut logits = label_logits(lattice);
         let mut occupancies = Occupancies {
-            products: Pieces::new(1, 2 * lattice.width),
             labels: vec![0.0; lattice.width],
             blank: 0.0,
+            total: 0.0,
+            products: Pieces::new(1, 2 * lattice.width),
         };
         // After the last frame only the blank after the last label has a way on.
         let mut g = Pieces::new(1, lattice.column());
@@ -420,38 +263,32 @@ impl Kernel for BackwardPass<'_, '_> {
         let mut g_shift = 0;
         for start in (0..rows.frames()).step_by(block).rev() {
             let end = (start + block).min(rows.frames());
+            let window = &lattice.window(start, end, rows.frames());
             alpha.copy(0, &forward.checkpoints, start / block);
             let mut shift = 0;
-            for t in start..end {
-                let i = t - start;
-                let max = forward.statistics[t].max;
-                emit(
-                    l,
-                    lattice,
-                    rows.row(t),
-                    max,
-                    &mut logits,
-                    emissions.get_mut(i),
-                );
+            for i in 0..end - start {
+                let scores = &forward.scores[(start + i) * lattice.emissions()..];
+                emit(l, window, scores, emissions.get_mut(i));
                 let (from, to) = alpha.pair(i);
-                shift = advance(l, lattice, emissions.get(i), from, to, shift);
+                shift = advance(l, window, emissions.get(i), from, to, shift);
             }
             for t in (start..end).rev() {
                 let i = t - start;
-                g_shift = retreat(
-                    l,
-                    lattice,
-                    emissions.get(i),
-                    alpha.get(i + 1),
-                    g.get_mut(0),
-                    g_shift,
-                    &mut occupancies,
-                );
-                let gradient = &mut *gradient[t];
-                softmax_row(l, rows.row(t), forward.statistics[t], scale, gradient);
-                gradient[super::BLANK as usize] -= scale * occupancies.blank;
-                for (&token, occupancy) in lattice.target.iter().zip(&occupancies.labels) {
-                    gradient[token as usize] -= scale * occupancy;
+                let (y, alpha, g) = (emissions.get(i), alpha.get(i + 1), g.get_mut(0));
+                g_shift = retreat(l, window, y, alpha, g, g_shift, &mut occupancies);
+                let (earlier, gradient) = gradient[..=t].split_at_mut(t);
+                let gradient = &mut *gradient[0];
+                let (row, statistics) = (rows.row(t), forward.statistics[t]);
+                let next = match earlier.last() {
+                    Some(gradient) => (rows.row(t - 1), &**gradient),
+                    None => (row, row),
+                };
+                softmax_row(l, row, statistics, scale, gradient, next);
+                let factor = scale / occupancies.total;
+                gradient[super::BLANK as usize] -= factor * occupancies.blank;
+                let occupied = &occupancies.labels[window.labels.clone()];
+                for (occupancy, &token) in occupied.iter().zip(window.target()) {
+                    gradient[token as usize] -= factor * occupancy;
                 }
             }
         }
@@ -468,9 +305,11 @@ impl Kernel for Check<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) -> Self::Output {
-        match (0..self.rows.frames()).find(|&t| row_statistics(l, self.rows.row(t)).is_none()) {
-            Some(frame) => Err(NotFinite { frame }),
-            None => Ok(()),
+        for t in 0..self.rows.frames() {
+            if row_statistics(l, self.rows.row(t), self.rows.row(t)).is_none() {
+                return Err(NotFinite { frame: t });
+            }
         }
+        Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub fn feasible(frames: usize, target: &[u32]) -> Result<(), Infeasible> {
     Ok(())
 }
 
-/// The map B of Graves et al. 2006, section 3: repeats merge, then blanks go.
+/// The map B of Graves et al. 2006, section 3.1: repeats merge, then blanks go.
 pub fn collapse(path: &[u32]) -> Vec<u32> {
     let mut labels = Vec::new();
     let mut previous = super::BLANK;

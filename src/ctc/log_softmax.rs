@@ -29,7 +29,7 @@ impl Kernel for LogSoftmax {
     #[inline(always)]
     fn run<L: Lanes>(mut self, l: L) -> Self::Output {
         for (index, row) in self.values.chunks_exact_mut(self.vocabulary).enumerate() {
-            let Some(statistics) = row_statistics(l, row) else {
+            let Some(statistics) = row_statistics(l, row, row) else {
                 return Err(Error::NotFiniteRow { row: index });
             };
             for x in row {

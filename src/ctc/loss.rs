@@ -5,10 +5,9 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
-use super::forward_backward::{
-    BackwardPass, Check, Forward, ForwardPass, Lattice, NotFinite, Rows,
-};
+use super::forward_backward::{BackwardPass, Check, Forward, ForwardPass};
 use super::lanes::Form;
+use super::states::{Lattice, NotFinite, Rows};
 use super::{BLANK, Error, feasible};
 use crate::nn::Packing;
 
@@ -33,7 +32,7 @@ pub struct CtcLoss {
 ///
 /// Values and gradients agree with PyTorch's `ctc_loss` after `log_softmax`, in f64, to 10⁻⁵. The
 /// bytes are the same on any number of threads and for any instruction set. Logits more than
-/// 65,536 nats below their frame's largest count as just so far below it.
+/// 16,384 nats below their frame's largest count as just so far below it.
 ///
 /// # Errors
 /// Shapes that do not fit, labels outside `1 … V − 1`, and logits that are NaN or infinite, with

@@ -11,8 +11,11 @@ mod lanes;
 mod lattice;
 mod log_softmax;
 mod loss;
+#[cfg(test)]
+mod reference;
 mod scaled;
 mod softmax;
+mod states;
 
 pub use best_path::best_path;
 pub use error::Error;

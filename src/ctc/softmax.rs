@@ -38,21 +38,25 @@ fn tail(row: &[f32], fill: f32) -> Option<[f32; LANES]> {
 }
 
 /// Maximum and sum of exponentials of a row, or `None` where a logit is NaN or infinite.
+///
+/// The next row of an utterance is a batch away, where no processor expects it: `next` says which
+/// one is wanted after this.
 #[inline(always)]
-pub(super) fn row_statistics<L: Lanes>(l: L, row: &[f32]) -> Option<RowStatistics> {
+pub(super) fn row_statistics<L: Lanes>(l: L, row: &[f32], next: &[f32]) -> Option<RowStatistics> {
     let whole = row.len() / LANES * LANES;
     let mut max = l.splat(f32::MIN);
     let mut magnitude = l.splat_i(0);
-    let mut look = |x: L::F| {
+    for at in (0..whole).step_by(LANES) {
+        l.prefetch(lanes(next, at));
+        let x = l.load(lanes(row, at));
         max = l.max(max, x);
         magnitude = l.max_i(magnitude, l.and_i(l.bits(x), l.splat_i(i32::MAX)));
-    };
-    for at in (0..whole).step_by(LANES) {
-        look(l.load(lanes(row, at)));
     }
     let tail = tail(row, f32::MIN);
     if let Some(tail) = &tail {
-        look(l.load(tail));
+        let x = l.load(tail);
+        max = l.max(max, x);
+        magnitude = l.max_i(magnitude, l.and_i(l.bits(x), l.splat_i(i32::MAX)));
     }
     if l.peak_i(magnitude) > f32::MAX.to_bits() as i32 {
         return None;
@@ -79,7 +83,13 @@ pub(super) fn row_statistics<L: Lanes>(l: L, row: &[f32]) -> Option<RowStatistic
     })
 }
 
-/// Writes `scale · softmax(x)` of a row.
+/// `scale · softmax(x)` of a row, `factor` being `scale / sum`.
+#[inline(always)]
+fn softmax<L: Lanes>(l: L, x: &[f32; LANES], max: L::F, factor: L::F) -> L::F {
+    l.mul(exp_float(l, l.sub(l.load(x), max)), factor)
+}
+
+/// Writes `scale · softmax(x)` of a row; `next` are the rows that will be read and written after it.
 #[inline(always)]
 pub(super) fn softmax_row<L: Lanes>(
     l: L,
@@ -87,17 +97,19 @@ pub(super) fn softmax_row<L: Lanes>(
     statistics: RowStatistics,
     scale: f32,
     to: &mut [f32],
+    next: (&[f32], &[f32]),
 ) {
     let whole = row.len() / LANES * LANES;
     let max = l.splat(statistics.max);
     let factor = l.splat(scale / statistics.sum);
-    let softmax = |x: &[f32; LANES]| l.mul(exp_float(l, l.sub(l.load(x), max)), factor);
     for at in (0..whole).step_by(LANES) {
-        l.store(softmax(lanes(row, at)), lanes_mut(to, at));
+        l.prefetch(lanes(next.0, at));
+        l.prefetch(lanes(next.1, at));
+        l.store(softmax(l, lanes(row, at), max, factor), lanes_mut(to, at));
     }
     if let Some(tail) = tail(row, statistics.max) {
         let mut y = [0.0; LANES];
-        l.store(softmax(&tail), &mut y);
+        l.store(softmax(l, &tail, max, factor), &mut y);
         to[whole..].copy_from_slice(&y[..row.len() - whole]);
     }
 }
