@@ -17,6 +17,14 @@ pub enum Error {
         /// Utterances of the packing, `B`.
         utterances: usize,
     },
+    /// The logits and the packing are not of one batch.
+    #[error("the loss got {rows} rows of logits for a batch of {frames} frames")]
+    Rows {
+        /// Rows of the logits.
+        rows: usize,
+        /// Frames of the packing, `N`.
+        frames: usize,
+    },
     /// A target holds the blank, or a token that the model does not have.
     #[error(
         "the target of utterance {utterance} holds token {token} at position {position}; labels are 1 to {} (0 is the blank)", vocabulary.saturating_sub(1)
@@ -41,12 +49,15 @@ pub enum Error {
         /// The first such frame.
         frame: usize,
     },
-    /// Logits outside a batch are no numbers.
-    #[error("the logits are NaN or infinite in row {row}")]
+    /// Logits or log-probabilities outside a batch are no numbers.
+    #[error("the model's output is NaN or infinite in row {row}")]
     NotFiniteRow {
         /// The first such row.
         row: usize,
     },
+    /// A target that is to be aligned needs more frames than there are.
+    #[error("cannot align: {0}")]
+    Infeasible(#[from] super::Infeasible),
     /// The logits live on an accelerator.
     #[error("the CTC loss runs on the CPU: move the logits there first")]
     Device,

@@ -2,7 +2,7 @@
 
 /// A target that no path of so few frames can spell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{frames} frames are too few for its target, which needs {needed}")]
+#[error("{frames} frames are too few for the target, which needs {needed}")]
 pub struct Infeasible {
     /// Frames that there are.
     pub frames: usize,

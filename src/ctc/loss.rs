@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::forward_backward::{BackwardPass, Check, Forward, ForwardPass};
 use super::lanes::Form;
 use super::states::{Lattice, NotFinite, Rows};
-use super::{BLANK, Error, feasible};
+use super::{Error, check_labels, feasible};
 use crate::nn::Packing;
 
 /// The loss of a batch.
@@ -61,15 +61,7 @@ pub(super) fn loss_in(
         });
     }
     for (utterance, target) in targets.iter().enumerate() {
-        let outside = |&token: &u32| token == BLANK || token as usize >= vocabulary;
-        if let Some(position) = target.iter().position(outside) {
-            return Err(Error::Label {
-                utterance,
-                position,
-                token: target[position],
-                vocabulary,
-            });
-        }
+        check_labels(utterance, target, vocabulary)?;
     }
     let logits = logits.to_dtype(DType::F32)?.contiguous()?;
     let batch = Arc::new(Batch {
@@ -104,7 +96,7 @@ pub(super) fn loss_in(
 }
 
 /// The values of a contiguous f32 tensor in the processor's memory.
-fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R, Error> {
+pub(super) fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R, Error> {
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {
         return Err(Error::Device);
@@ -112,6 +104,24 @@ fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R, Err
     let values = storage.as_slice::<f32>()?;
     let start = layout.start_offset();
     Ok(f(&values[start..start + layout.shape().elem_count()]))
+}
+
+/// Deals out the rows of a packed `[N, V]` to the utterances that they belong to.
+pub(super) fn rows_by_utterance<'a>(
+    packing: &Packing,
+    vocabulary: usize,
+    values: &'a mut [f32],
+) -> Vec<Vec<&'a mut [f32]>> {
+    let lengths = packing.lengths().iter();
+    let mut by_utterance: Vec<Vec<_>> = lengths.map(|&t| Vec::with_capacity(t)).collect();
+    let mut rows = values.chunks_exact_mut(vocabulary);
+    for t in 0..packing.steps() {
+        let there = &mut by_utterance[..packing.batch_at(t)];
+        for (utterance, row) in there.iter_mut().zip(&mut rows) {
+            utterance.push(row);
+        }
+    }
+    by_utterance
 }
 
 /// A checked batch.
@@ -155,16 +165,7 @@ impl Batch {
     /// `scale` times the gradient with respect to the logits: `[N, V]`.
     fn backward(&self, logits: &[f32], forwards: &[Option<Forward>], scale: f32) -> Vec<f32> {
         let mut gradient = vec![0.0; logits.len()];
-        let mut rows_of: Vec<Vec<&mut [f32]>> = (0..self.targets.len())
-            .map(|b| Vec::with_capacity(self.packing.lengths()[b]))
-            .collect();
-        let mut rows = gradient.chunks_exact_mut(self.vocabulary);
-        for t in 0..self.packing.steps() {
-            let there = &mut rows_of[..self.packing.batch_at(t)];
-            for (utterance, row) in there.iter_mut().zip(&mut rows) {
-                utterance.push(row);
-            }
-        }
+        let mut rows_of = rows_by_utterance(&self.packing, self.vocabulary, &mut gradient);
         rows_of
             .par_iter_mut()
             .zip(forwards)

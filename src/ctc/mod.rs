@@ -4,6 +4,7 @@
 //! After Graves, Fernández, Gomez & Schmidhuber 2006, "Connectionist Temporal Classification".
 //! Everything is in nats; token 0 is the blank.
 
+mod alignment;
 mod best_path;
 mod error;
 mod forward_backward;
@@ -17,6 +18,7 @@ mod scaled;
 mod softmax;
 mod states;
 
+pub use alignment::{Alignment, TokenSpan, forced_alignment};
 pub use best_path::best_path;
 pub use error::Error;
 pub use lattice::{Infeasible, collapse, feasible, needed_frames};
@@ -25,3 +27,17 @@ pub use loss::{CtcLoss, loss};
 
 /// The token that stands for "no label here".
 pub const BLANK: u32 = 0;
+
+/// Fails where a target holds the blank or a token outside the vocabulary.
+fn check_labels(utterance: usize, target: &[u32], vocabulary: usize) -> Result<(), Error> {
+    let outside = |&token: &u32| token == BLANK || token as usize >= vocabulary;
+    match target.iter().position(outside) {
+        Some(position) => Err(Error::Label {
+            utterance,
+            position,
+            token: target[position],
+            vocabulary,
+        }),
+        None => Ok(()),
+    }
+}
