@@ -7,6 +7,7 @@
 mod alignment;
 mod best_path;
 mod error;
+mod expected;
 mod forward_backward;
 mod lanes;
 mod lattice;
@@ -21,6 +22,7 @@ mod states;
 pub use alignment::{Alignment, TokenSpan, forced_alignment};
 pub use best_path::best_path;
 pub use error::Error;
+pub use expected::{ExpectedLoss, expected_transcription_loss};
 pub use lattice::{Infeasible, collapse, feasible, needed_frames};
 pub use log_softmax::log_softmax;
 pub use loss::{CtcLoss, loss};
