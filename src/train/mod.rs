@@ -13,6 +13,7 @@ mod epoch;
 mod metrics;
 mod optimiser;
 mod random;
+mod resume;
 mod schedule;
 mod task;
 mod tensorboard;
