@@ -1,0 +1,274 @@
+//! The task that `train` runs: CTC on packed batches of features.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use ndarray::{Array2, ArrayView2};
+use rand::RngExt as _;
+
+use super::{AcousticModel, Average, DataSet, Error, TaskConfig};
+use crate::ctc;
+use crate::nn::{Mode, Packing, Parameters};
+use crate::train::{self, BatchOrder, Evaluation, Loss, Rng, Task, batches};
+
+/// An acoustic model, the data to train it on and the data to measure it on.
+pub struct AcousticTask {
+    /// The model; training changes its weights.
+    pub model: AcousticModel,
+    train: DataSet,
+    dev: DataSet,
+    config: TaskConfig,
+    batch_frames: usize,
+    shortest_first: bool,
+    mask_groups: usize,
+}
+
+/// One utterance of a batch: which, and at which of its speeds.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    example: usize,
+    version: usize,
+}
+
+/// A batch in memory.
+pub struct Batch {
+    features: Tensor,
+    packing: Arc<Packing>,
+    choices: Vec<Choice>,
+}
+
+impl AcousticTask {
+    /// A task that trains `model` on `train` and measures it on `dev`.
+    ///
+    /// `mask_groups` is how many blocks of equal size a frame consists of (three for three stacked
+    /// frames or for features with two orders of deltas): SpecAugment masks them alike.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when either set is empty or its features are not the model's.
+    pub fn new(
+        model: AcousticModel,
+        train: DataSet,
+        dev: DataSet,
+        config: TaskConfig,
+        training: &train::Config,
+        mask_groups: usize,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        for (what, set) in [("training", &train), ("dev", &dev)] {
+            if set.examples.is_empty() {
+                return Err(Error::Data(format!("the {what} data hold no utterances")));
+            }
+            for (store, name) in set.stores.iter().zip(&set.names) {
+                if store.dim() != model.input() {
+                    return Err(Error::Data(format!(
+                        "{name} has {} features a frame and the model takes {}",
+                        store.dim(),
+                        model.input()
+                    )));
+                }
+            }
+        }
+        Ok(Self {
+            model,
+            train,
+            dev,
+            config,
+            batch_frames: training.batch_frames,
+            shortest_first: training.shortest_first,
+            mask_groups,
+        })
+    }
+
+    /// The data that the model is trained on.
+    pub fn train_set(&self) -> &DataSet {
+        &self.train
+    }
+
+    /// The data that the model is measured on.
+    pub fn dev_set(&self) -> &DataSet {
+        &self.dev
+    }
+
+    fn pack(&self, features: &[Array2<f32>]) -> Result<(Tensor, Arc<Packing>), Error> {
+        let packing = Packing::new(features.iter().map(|f| f.nrows()).collect())?;
+        let views: Vec<ArrayView2<'_, f32>> = features.iter().map(|f| f.view()).collect();
+        let tensor = packing.pack(&views)?;
+        Ok((tensor, Arc::new(packing)))
+    }
+}
+
+/// The loss of one output over the utterances that have a target for it; `None` if there are none.
+/// The infeasible ones are counted in the batch's own order.
+pub(super) fn output_loss(
+    logits: &Tensor,
+    packing: &Arc<Packing>,
+    targets: &[Option<&[u32]>],
+) -> Result<Option<ctc::CtcLoss>, Error> {
+    let kept: Vec<usize> = (0..targets.len())
+        .filter(|&b| targets[b].is_some())
+        .collect();
+    let present: Vec<Vec<u32>> = targets.iter().flatten().map(|t| t.to_vec()).collect();
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    if kept.len() == targets.len() {
+        return Ok(Some(ctc::loss(logits, packing, &present)?));
+    }
+    let lengths = packing.lengths();
+    let part = Packing::new(kept.iter().map(|&b| lengths[b]).collect())?;
+    let rows: Vec<u32> = (0..part.steps())
+        .flat_map(|t| {
+            let long = kept.iter().take_while(move |&&b| lengths[b] > t);
+            long.map(move |&b| packing.row(t, b) as u32)
+        })
+        .collect();
+    let rows = Tensor::from_vec(rows, part.frames(), logits.device())?;
+    let mut loss = ctc::loss(&logits.index_select(&rows, 0)?, &Arc::new(part), &present)?;
+    let mut per_utterance = vec![0.0; targets.len()];
+    for (&b, nats) in kept.iter().zip(&loss.per_utterance) {
+        per_utterance[b] = *nats;
+    }
+    loss.per_utterance = per_utterance;
+    for utterance in &mut loss.infeasible {
+        *utterance = kept[*utterance];
+    }
+    Ok(Some(loss))
+}
+
+impl Task for AcousticTask {
+    type Plan = Vec<Choice>;
+    type Batch = Batch;
+
+    fn parameters(&self) -> &Parameters {
+        self.model.parameters()
+    }
+
+    fn plan(&self, epoch: usize, rng: &mut Rng) -> Vec<Vec<Choice>> {
+        // The first epoch sees the speech as it was recorded.
+        let choices: Vec<Choice> = self
+            .train
+            .examples
+            .iter()
+            .enumerate()
+            .map(|(example, data)| Choice {
+                example,
+                version: match epoch {
+                    0 => 0,
+                    _ => rng.random_range(0..data.versions.len()),
+                },
+            })
+            .collect();
+        let lengths: Vec<usize> = choices
+            .iter()
+            .map(|choice| self.train.examples[choice.example].versions[choice.version].frames)
+            .collect();
+        let order = match epoch {
+            0 if self.shortest_first => BatchOrder::ShortestFirst,
+            _ => BatchOrder::Shuffled,
+        };
+        batches(&lengths, self.batch_frames, order, rng)
+            .into_iter()
+            .map(|batch| batch.into_iter().map(|index| choices[index]).collect())
+            .collect()
+    }
+
+    fn load(&self, epoch: usize, plan: &Vec<Choice>, rng: &mut Rng) -> Result<Batch, train::Error> {
+        let mut features = Vec::with_capacity(plan.len());
+        for choice in plan {
+            let version = self.train.examples[choice.example].versions[choice.version];
+            let mut matrix = self.train.read(version)?;
+            self.config
+                .specaugment
+                .apply(epoch, &mut matrix, self.mask_groups, rng);
+            features.push(matrix);
+        }
+        let (features, packing) = self.pack(&features)?;
+        Ok(Batch {
+            features,
+            packing,
+            choices: plan.clone(),
+        })
+    }
+
+    fn loss(&self, batch: &Batch, rng: &mut Rng) -> Result<Loss, train::Error> {
+        let logits = self.model.forward(
+            &batch.features,
+            &batch.packing,
+            Mode::Train { seed: rng.random() },
+        )?;
+        let mut total: Option<Tensor> = None;
+        let mut sum = 0.0;
+        let mut left_out = Vec::new();
+        for (index, (output, logits)) in self.model.outputs().iter().zip(&logits).enumerate() {
+            let targets: Vec<Option<&[u32]>> = batch
+                .choices
+                .iter()
+                .map(|choice| self.train.examples[choice.example].targets[index].as_deref())
+                .collect();
+            let Some(loss) = output_loss(logits, &batch.packing, &targets)? else {
+                continue;
+            };
+            for &utterance in &loss.infeasible {
+                let example = &self.train.examples[batch.choices[utterance].example];
+                let needed = targets[utterance].map_or(0, ctc::needed_frames);
+                left_out.push(format!(
+                    "{} weighs nothing: it has {} frames and its transcript needs {needed}",
+                    example.id,
+                    batch.packing.lengths()[utterance]
+                ));
+            }
+            // The first output is the one that reports are about.
+            if index == 0 {
+                sum = loss.per_utterance.iter().copied().map(f64::from).sum();
+            }
+            let weighted = (loss.total * output.weight).map_err(train::Error::Tensor)?;
+            total = Some(match total {
+                None => weighted,
+                Some(total) => (total + weighted)?,
+            });
+        }
+        let frames = batch.packing.frames();
+        let divisor = match self.config.average {
+            Average::Frames => frames as f64,
+            Average::Utterances => batch.packing.batch() as f64,
+            Average::Sum => 1.0,
+        };
+        let total = match total {
+            Some(total) => total,
+            // No utterance of the batch has a target: a gradient of zero.
+            None => (logits[0].sum_all()? * 0.0)?,
+        };
+        Ok(Loss {
+            objective: (total / divisor)?,
+            sum,
+            weight: frames as f64,
+            frames,
+            left_out,
+        })
+    }
+
+    fn diagnose(&self, batch: &Batch) -> String {
+        let Ok(utterances) = batch.packing.unpack(&batch.features) else {
+            return "the batch cannot be taken apart".into();
+        };
+        for (features, choice) in utterances.iter().zip(&batch.choices) {
+            if let Some(layer) = self.model.first_bad_layer(&features.view()) {
+                let id = &self.train.examples[choice.example].id;
+                return format!("the output of {layer} is not finite for utterance `{id}`");
+            }
+        }
+        let ids: Vec<&str> = batch
+            .choices
+            .iter()
+            .map(|choice| self.train.examples[choice.example].id.as_str())
+            .collect();
+        format!(
+            "every layer's output is finite without dropout and noise; the batch holds {}",
+            ids.join(", ")
+        )
+    }
+
+    fn evaluate(&self) -> Result<Evaluation, train::Error> {
+        Ok(super::evaluate::evaluate(&self.model, &self.dev)?)
+    }
+}
