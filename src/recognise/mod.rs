@@ -1,1 +1,61 @@
-//! (room being built)
+//! A model directory and a waveform to words: what a Rust user calls, and what `transcribe` is.
+
+mod files;
+mod model;
+mod recogniser;
+mod weights;
+mod windows;
+
+pub use files::{ModelFiles, embedded_names};
+pub use model::{Description, Provenance, read_description, write_model};
+pub use recogniser::{
+    Decoder, Recogniser, Settings, Transcript, WindowResult, model_weights, read_model,
+};
+pub use weights::{Storage, read_weights, write_weights};
+pub use windows::Windows;
+
+use std::path::PathBuf;
+
+/// Why a model cannot be used or a recording not be recognised.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such model.
+    #[error("there is no model `{name}`: give one of {known}, or a model directory")]
+    NoSuchModel {
+        /// What was asked for.
+        name: String,
+        /// The models in the binary.
+        known: String,
+    },
+    /// A file of a model directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A model directory is not what it says.
+    #[error("{model}: {what}")]
+    Model {
+        /// The model.
+        model: String,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// The recording could not be read.
+    #[error(transparent)]
+    Audio(#[from] crate::audio::Error),
+    /// The features could not be computed.
+    #[error(transparent)]
+    Features(#[from] crate::features::Error),
+    /// The acoustic model refused its input.
+    #[error(transparent)]
+    Acoustic(#[from] crate::acoustic::Error),
+    /// The search refused its settings.
+    #[error(transparent)]
+    Decode(#[from] crate::decode::Error),
+    /// A layer refused its settings.
+    #[error(transparent)]
+    Nn(#[from] crate::nn::Error),
+}
