@@ -1,12 +1,224 @@
 //! `hearken transcribe`.
 
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+use serde_json::json;
+
 use super::Failure;
+use crate::corpus::{self, Kind, Request, Utterance};
+use crate::nn::Precision;
+use crate::recognise::{ModelFiles, Recogniser, Settings, Transcript, Windows, embedded_names};
 
 /// Turn recordings into words.
+///
+/// One file: its words alone on a line. Several: `FILE<TAB>words`, a line each, in the order given.
+/// A test set (--data, --manifest): lines of `ID words`, which `hearken score` reads as they are.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Recordings: WAV, FLAC, MP3 or Ogg Vorbis; `-` reads a WAV from standard input.
+    #[arg(value_name = "FILE", required_unless_present_any = ["data", "manifest"])]
+    files: Vec<PathBuf>,
+    /// A Kaldi data directory to decode; its `segments` are honoured.
+    #[arg(long, value_name = "KALDI_DIR", conflicts_with_all = ["files", "manifest"])]
+    data: Option<PathBuf>,
+    /// A manifest to decode.
+    #[arg(long, value_name = "M.jsonl", conflicts_with = "files")]
+    manifest: Option<PathBuf>,
+    /// The model: the name of one in the binary, or a directory.
+    #[arg(long, env = "HEARKEN_MODEL", value_name = "NAME|DIR")]
+    model: Option<String>,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Hypotheses in JSON, best first.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    nbest: u16,
+    /// Width of the beam, instead of the model's; 1 is the best path.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    beam: Option<u32>,
+    /// Precision of the heavy products.
+    #[arg(long, value_enum, default_value = "auto")]
+    precision: Precision,
+    /// Run the pipes of a `wav.scp` that are not read natively.
+    #[arg(long, requires = "data")]
+    allow_commands: bool,
+}
 
-/// Runs the subcommand.
-pub fn run(_args: Args) -> Result<(), Failure> {
-    Err("`transcribe` is being built".into())
+/// The formats of the output.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Format {
+    /// Words.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One thing to recognise.
+enum Job {
+    File(PathBuf),
+    Utterance(Utterance),
+}
+
+/// Transcribes all recordings, past those that fail; fails in the end if any did.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let name = match &args.model {
+        Some(name) => name.clone(),
+        None => embedded_names()
+            .next()
+            .ok_or("there is no model in this binary: give --model DIR")?
+            .to_owned(),
+    };
+    let jobs = jobs(&args)?;
+    let settings = Settings {
+        precision: args.precision,
+        beam: args.beam.map(|beam| beam as usize),
+    };
+    let recogniser = Recogniser::open(&ModelFiles::find(&name)?, &settings)?;
+
+    let said = Mutex::new(BTreeSet::new());
+    let mut failed = 0;
+    let mut out = std::io::stdout().lock();
+    let alone = jobs.len() == 1;
+    // In groups, so that results come in order and as they are ready, and memory stays bounded.
+    for group in jobs.chunks(2 * rayon::current_num_threads()) {
+        let results: Vec<Result<Transcript, Failure>> = group
+            .par_iter()
+            .map(|job| recognise(&recogniser, job, args.nbest.into()))
+            .collect();
+        for (job, result) in group.iter().zip(results) {
+            match result {
+                Ok(transcript) => {
+                    say_once(&said, job, &transcript);
+                    match args.format {
+                        Format::Text => writeln!(out, "{}", line(job, &transcript.text, alone))?,
+                        Format::Json => writeln!(out, "{}", object(job, &transcript, &name))?,
+                    }
+                    out.flush()?;
+                }
+                Err(failure) => {
+                    failed += 1;
+                    eprintln!("hearken: {}", failure.to_string().replace('\n', " "));
+                }
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        1 if alone => Err("nothing was transcribed".into()),
+        _ => Err(format!("{failed} of {} recordings failed", jobs.len()).into()),
+    }
+}
+
+fn jobs(args: &Args) -> Result<Vec<Job>, Failure> {
+    if let Some(dir) = &args.data {
+        let mut request = Request::new(Kind::Kaldi, dir, None);
+        request.allow_commands = args.allow_commands;
+        request.need_text = false;
+        let imported = corpus::import(&request)?;
+        for warning in &imported.warnings {
+            eprintln!("{warning}");
+        }
+        return Ok(imported
+            .utterances
+            .into_iter()
+            .map(Job::Utterance)
+            .collect());
+    }
+    if let Some(manifest) = &args.manifest {
+        let utterances = corpus::read_manifest(manifest)?;
+        return Ok(utterances.into_iter().map(Job::Utterance).collect());
+    }
+    Ok(args.files.iter().cloned().map(Job::File).collect())
+}
+
+fn recognise(recogniser: &Recogniser, job: &Job, n_best: usize) -> Result<Transcript, Failure> {
+    match job {
+        Job::File(path) if path == Path::new("-") => {
+            Ok(recogniser.recognise_wav(std::io::stdin(), "standard input", n_best)?)
+        }
+        Job::File(path) => recogniser
+            .recognise_file(path, n_best)
+            .map_err(|error| named(error.into(), &path.display().to_string())),
+        Job::Utterance(utterance) => {
+            let rate = recogniser.description().features.sample_rate();
+            let decoded = corpus::load_audio(utterance, rate)
+                .map_err(|error| named(error.into(), &utterance.id))?;
+            let mut transcript = recogniser
+                .recognise_windows(Windows::of(decoded.waveform), n_best)
+                .map_err(|error| named(error.into(), &utterance.id))?;
+            transcript.notices = decoded.notices;
+            Ok(transcript)
+        }
+    }
+}
+
+/// The failure with the recording's name in front, unless it says the name itself.
+fn named(failure: Failure, name: &str) -> Failure {
+    let message = failure.to_string();
+    if message.contains(name) {
+        failure
+    } else {
+        format!("{name}: {message}").into()
+    }
+}
+
+/// Says what was done to recordings on the way in, each thing once.
+fn say_once(said: &Mutex<BTreeSet<String>>, job: &Job, transcript: &Transcript) {
+    let mut said = said
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    for notice in &transcript.notices {
+        let notice = notice.to_string();
+        if !said.contains(&notice) {
+            eprintln!("{}: {notice}", id(job));
+            said.insert(notice);
+        }
+    }
+}
+
+fn id(job: &Job) -> String {
+    match job {
+        Job::File(path) => path.display().to_string(),
+        Job::Utterance(utterance) => utterance.id.clone(),
+    }
+}
+
+fn line(job: &Job, text: &str, alone: bool) -> String {
+    match job {
+        Job::File(_) if alone => text.to_owned(),
+        Job::File(path) => format!("{}\t{text}", path.display()),
+        Job::Utterance(utterance) => format!("{} {text}", utterance.id).trim_end().to_owned(),
+    }
+}
+
+fn object(job: &Job, transcript: &Transcript, model: &str) -> serde_json::Value {
+    let windows: Vec<serde_json::Value> = transcript
+        .windows
+        .iter()
+        .map(|window| {
+            let hypotheses: Vec<serde_json::Value> = window
+                .hypotheses
+                .iter()
+                .map(|h| json!({ "text": h.text, "score": h.score }))
+                .collect();
+            json!({ "start": window.start, "seconds": window.seconds, "nbest": hypotheses })
+        })
+        .collect();
+    let key = match job {
+        Job::File(_) => "file",
+        Job::Utterance(_) => "id",
+    };
+    let notices: Vec<String> = transcript.notices.iter().map(ToString::to_string).collect();
+    json!({
+        key: id(job),
+        "text": transcript.text,
+        "seconds": transcript.seconds,
+        "model": model,
+        "windows": windows,
+        "notices": notices,
+    })
 }

@@ -1,0 +1,369 @@
+//! Experiment files: read, overridden, checked, once and before any work begins.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::acoustic;
+use crate::corpus::Kind;
+use crate::decode;
+use crate::nn::Precision;
+use crate::text::Normalisation;
+use crate::train;
+
+/// An experiment, every key of its file. A resolved copy stands in every run directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Experiment {
+    /// Its name: the run directory is called so.
+    pub name: String,
+    /// What it is for, a sentence.
+    #[serde(default)]
+    pub about: String,
+    /// The seed of everything random.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// The precision of the heavy products.
+    #[serde(default = "default_precision")]
+    pub precision: Precision,
+    /// Text normalisation, applied alike to references and hypotheses.
+    #[serde(default = "Normalisation::english")]
+    pub normalise: Normalisation,
+    /// A trained model to start from: a name or a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<String>,
+    /// The recordings.
+    pub data: Data,
+    /// The features.
+    pub features: Features,
+    /// The architecture.
+    pub model: acoustic::Config,
+    /// Augmentation and the averaging of the loss.
+    #[serde(default)]
+    pub augment: acoustic::TaskConfig,
+    /// The training loop.
+    #[serde(default)]
+    pub train: train::Config,
+    /// The search.
+    #[serde(default)]
+    pub decode: decode::Config,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+fn default_precision() -> Precision {
+    Precision::Auto
+}
+
+/// The `[data]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Data {
+    /// What the model is trained on.
+    pub train: Vec<SetConfig>,
+    /// What everything is chosen on.
+    #[serde(default)]
+    pub dev: Vec<SetConfig>,
+    /// What is measured once, at the end.
+    #[serde(default)]
+    pub test: Vec<SetConfig>,
+    /// The fraction of the training utterances that is held out as dev data when `dev` is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f64>,
+    /// Pronunciations for outputs of phones, in CMUdict's format; relative to the data root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexicon: Option<PathBuf>,
+}
+
+/// One corpus, or a split of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SetConfig {
+    /// Which importer reads it.
+    pub corpus: Kind,
+    /// Which split; everything by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Its folder, relative to the data root; by default where the corpus unpacks to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+impl SetConfig {
+    /// The name of the set in figures and files: `librispeech-dev`, `robotutor`.
+    pub fn name(&self) -> String {
+        let corpus = match &self.path {
+            Some(path) => path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned()),
+            None => None,
+        };
+        let corpus = corpus.unwrap_or_else(|| self.corpus.to_string());
+        match &self.split {
+            Some(split) => format!("{corpus}-{split}"),
+            None => corpus,
+        }
+    }
+}
+
+/// The `[features]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Features {
+    /// The name of a recipe, or the path of its file.
+    pub recipe: String,
+}
+
+impl Experiment {
+    /// Reads an experiment file, applies `KEY=VALUE` overrides (dotted keys, TOML values; a bare
+    /// word is a string), and checks it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the file, the line and the key.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let name = path.display().to_string();
+        let mut experiment = Self::parse(&text, &name)?;
+        if !overrides.is_empty() {
+            experiment = Self::overridden(&text, &name, overrides)?;
+        }
+        experiment.check(&text, &name)?;
+        Ok(experiment)
+    }
+
+    fn parse(text: &str, name: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| line_of(text, span.start));
+            Error::Config {
+                file: name.to_owned(),
+                line,
+                what: one_line(error.message()),
+            }
+        })
+    }
+
+    fn overridden(text: &str, name: &str, overrides: &[String]) -> Result<Self, Error> {
+        let refuse = |what: String| Error::Config {
+            file: name.to_owned(),
+            line: None,
+            what,
+        };
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|error| refuse(one_line(error.message())))?;
+        for setting in overrides {
+            let Some((key, value)) = setting.split_once('=') else {
+                return Err(refuse(format!("--set {setting}: give KEY=VALUE")));
+            };
+            let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+                .ok()
+                .and_then(|mut parsed| parsed.remove("value"))
+                .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+            let mut place = &mut table;
+            let mut keys: Vec<&str> = key.trim().split('.').collect();
+            let last = keys.pop().unwrap_or_default();
+            for part in keys {
+                let inner = place
+                    .entry(part)
+                    .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+                place = inner
+                    .as_table_mut()
+                    .ok_or_else(|| refuse(format!("--set {setting}: `{part}` is not a table")))?;
+            }
+            place.insert(last.to_owned(), value);
+        }
+        table.try_into().map_err(|error: toml::de::Error| {
+            refuse(format!("with --set: {}", one_line(error.message())))
+        })
+    }
+
+    /// Refuses impossible values.
+    fn check(&self, text: &str, name: &str) -> Result<(), Error> {
+        let refuse = |what: String| Error::Config {
+            file: name.to_owned(),
+            line: mentioned_key(&what).and_then(|key| line_of_key(text, key)),
+            what,
+        };
+        if self.name.is_empty() || self.name.contains(['/', '\\']) || self.name.starts_with('.') {
+            return Err(refuse(
+                "`name` must be usable as the name of a folder".into(),
+            ));
+        }
+        if self.data.train.is_empty() {
+            return Err(refuse("`data.train` must hold at least one corpus".into()));
+        }
+        match self.data.hold_out {
+            Some(part) if !(part > 0.0 && part < 1.0) => {
+                return Err(refuse("`data.hold-out` must be between 0 and 1".into()));
+            }
+            None if self.data.dev.is_empty() => {
+                return Err(refuse(
+                    "`data.dev` must hold at least one corpus (or set `data.hold-out`)".into(),
+                ));
+            }
+            _ => {}
+        }
+        for set in [&self.data.train, &self.data.dev, &self.data.test]
+            .into_iter()
+            .flatten()
+        {
+            if matches!(set.corpus, Kind::Kaldi | Kind::Folder) && set.path.is_none() {
+                return Err(refuse(format!(
+                    "`data`: a corpus of kind `{}` needs its `path`",
+                    set.corpus
+                )));
+            }
+        }
+        self.model
+            .check()
+            .map_err(|error| refuse(error.to_string()))?;
+        self.augment
+            .check()
+            .map_err(|error| refuse(error.to_string()))?;
+        self.train
+            .check()
+            .map_err(|error| refuse(error.to_string()))?;
+        self.decode
+            .check()
+            .map_err(|error| refuse(error.to_string()))?;
+        let phones = self
+            .model
+            .outputs
+            .iter()
+            .any(|output| output.tokens == "phones");
+        if phones && self.data.lexicon.is_none() {
+            return Err(refuse(
+                "`data.lexicon` must be given for an output of phones".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message
+        .split('\n')
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes()[..offset.min(text.len())]
+        .iter()
+        .filter(|&&byte| byte == b'\n')
+        .count()
+}
+
+/// The key that a message puts first between backquotes.
+fn mentioned_key(message: &str) -> Option<&str> {
+    message.split('`').nth(1)
+}
+
+/// The line (from 1) on which a dotted key is set, looking at table headers and key names.
+fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let mut table = String::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            table = header.trim_matches(['[', ']', ' ']).to_owned();
+            continue;
+        }
+        let Some((name, _)) = line.split_once('=') else {
+            continue;
+        };
+        let name = name.trim();
+        let full = match table.as_str() {
+            "" => name.to_owned(),
+            table => format!("{table}.{name}"),
+        };
+        if full == key {
+            return Some(number + 1);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+name = "small"
+[data]
+train = [{ corpus = "fsdd", split = "train" }]
+dev = [{ corpus = "fsdd", split = "dev" }]
+[features]
+recipe = "fbank40-8k"
+[model]
+layers = 2
+cells = 8
+output = [{ tokens = "characters" }]
+[train]
+epochs = 3
+"#;
+
+    fn read(text: &str, overrides: &[&str]) -> Result<Experiment, Error> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        Experiment::read(file.path(), &overrides)
+    }
+
+    #[test]
+    fn a_resolved_experiment_reads_back_as_itself() {
+        let experiment = read(SMALL, &[]).unwrap();
+        let text = toml::to_string(&experiment).unwrap();
+        assert_eq!(read(&text, &[]).unwrap(), experiment);
+    }
+
+    #[test]
+    fn overrides_reach_into_tables_and_keep_types() {
+        let overrides = [
+            "train.epochs=7",
+            "name=other",
+            "train.optimiser.learning-rate=0.01",
+        ];
+        let experiment = read(SMALL, &overrides).unwrap();
+        assert_eq!(experiment.train.epochs, 7);
+        assert_eq!(experiment.name, "other");
+        assert_eq!(experiment.train.optimiser.learning_rate, 0.01);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = read(&SMALL.replace("epochs = 3", "epoch = 3"), &[]).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains(":13:") && message.contains("`epoch`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_refused_with_its_line() {
+        let error = read(&SMALL.replace("cells = 8", "cells = \"many\""), &[]).unwrap_err();
+        assert!(error.to_string().contains(":10:"), "{error}");
+    }
+
+    #[test]
+    fn an_impossible_value_is_refused_with_its_line_and_key() {
+        let error = read(&SMALL.replace("epochs = 3", "epochs = 0"), &[]).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains(":13:") && message.contains("train.epochs"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_override_of_an_unknown_key_is_refused() {
+        let error = read(SMALL, &["train.epoch=3"]).unwrap_err();
+        assert!(error.to_string().contains("`epoch`"), "{error}");
+    }
+}

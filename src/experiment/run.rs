@@ -1,0 +1,376 @@
+//! A run from the experiment file to the figures: prepare, features, train, decode, score, report.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::measure::measure;
+use super::results::{TrainSet, today};
+use super::sets::{Part, Places, Prepared, hash};
+use super::{Error, Experiment, Results, SetConfig, write_report};
+use crate::acoustic::{AcousticModel, AcousticTask, DataSet, Initial, initialise_from};
+use crate::features::{Normalisation, Recipe, Stats, Store};
+use crate::nn::Runtime;
+use crate::recognise::{
+    Decoder, Description, ModelFiles, Provenance, Storage, read_description, read_model,
+    write_model,
+};
+use crate::text::{Lexicon, Tokens};
+use crate::train::{self, Observer, train};
+
+/// Where a run finds and puts things.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The folder that holds the corpora.
+    pub data_root: Option<PathBuf>,
+    /// The folder that holds the runs and their cache.
+    pub runs: PathBuf,
+    /// Whether a checkpoint made on another instruction path may be resumed.
+    pub allow_other_path: bool,
+    /// The command line, for the results file.
+    pub command: String,
+    /// Storage of the finished model's weights.
+    pub storage: Storage,
+}
+
+/// Everything about a run that can be said before it begins, a line each: the plan of `--dry-run`.
+///
+/// # Errors
+/// A recipe or an architecture that is wrong. Corpora that are not there are lines of the plan.
+pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<String>, Error> {
+    let places = places(options);
+    let recipe = Recipe::named(&experiment.features.recipe)?;
+    let mut lines = vec![
+        format!("experiment   {}", experiment.name),
+        format!(
+            "run          {}",
+            options.runs.join(&experiment.name).display()
+        ),
+        format!("seed         {}", experiment.seed),
+        format!("instructions {}", Runtime::new(experiment.precision).path),
+        format!(
+            "features     {} ({} a frame, {:.0} ms)",
+            experiment.features.recipe,
+            recipe.dim(),
+            1000.0 * recipe.seconds_per_frame()
+        ),
+    ];
+    for (role, set, part, speeds) in sets(experiment) {
+        let state = match places.locate(&set) {
+            Err(error) => format!("missing: {error}"),
+            Ok(place) if places.is_cached(&set, part, &recipe, &speeds) => {
+                format!("{} (features cached)", place.display())
+            }
+            Ok(place) => format!("{} (features to extract)", place.display()),
+        };
+        lines.push(format!("{role:<12} {} from {state}", set.name()));
+    }
+    let model = AcousticModel::new(
+        &experiment.model,
+        inventories(experiment)?,
+        recipe.dim(),
+        Runtime::new(experiment.precision),
+        experiment.seed,
+    )?;
+    let directions = if experiment.model.bidirectional {
+        "bidirectional "
+    } else {
+        ""
+    };
+    lines.push(format!(
+        "model        {} {directions}layers of {} {:?} cells, {} parameters",
+        experiment.model.layers,
+        experiment.model.cells,
+        experiment.model.cell,
+        model.parameters().count()
+    ));
+    for output in model.outputs() {
+        lines.push(format!("output       {} tokens", output.tokens.len()));
+    }
+    if let Some(start) = &experiment.init_from {
+        lines.push(format!("start        the weights of {start}"));
+    }
+    lines.push(format!(
+        "train        {} epochs, {} frames a batch",
+        experiment.train.epochs, experiment.train.batch_frames
+    ));
+    if let Some(output) = model.outputs().get(experiment.decode.output) {
+        let decoder = Decoder::new(&experiment.decode, output.tokens.clone())?;
+        lines.push(format!("decode       {decoder}"));
+    }
+    Ok(lines)
+}
+
+/// Runs an experiment, going on from whatever an earlier, interrupted run left. Returns the run's
+/// directory and its results.
+///
+/// # Errors
+/// Whatever a stage gives; what earlier stages made is kept.
+pub fn run(
+    experiment: &Experiment,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<(PathBuf, Results), Error> {
+    let dir = options.runs.join(&experiment.name);
+    let resolved = toml::to_string(experiment).map_err(|error| Error::Data(error.to_string()))?;
+    write_file(&dir.join("config.toml"), resolved.as_bytes())?;
+
+    let recipe = Recipe::named(&experiment.features.recipe)?;
+    let places = places(options);
+    let (mut train_sets, mut dev_sets, mut test_sets) = (Vec::new(), Vec::new(), Vec::new());
+    for (role, set, part, speeds) in sets(experiment) {
+        let mut say = |line: &str| observer.note(line);
+        let prepared = places.prepare(&set, part, &recipe, &speeds, &mut say)?;
+        match role {
+            "train" => train_sets.push(prepared),
+            "dev" => dev_sets.push(prepared),
+            _ => test_sets.push(prepared),
+        }
+    }
+
+    let runtime = Runtime::new(experiment.precision);
+    let tokens = inventories(experiment)?;
+    let lexicon = lexicon(experiment, options)?;
+    let statistics = statistics(&recipe, &train_sets)?;
+    let open = |sets: &[Prepared]| -> Result<DataSet, Error> {
+        let stores = sets
+            .iter()
+            .map(|set| {
+                Ok((
+                    set.name.clone(),
+                    open_store(set, &recipe, statistics.as_ref())?,
+                ))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        let tokens: Vec<&Tokens> = tokens.iter().collect();
+        Ok(DataSet::new(
+            stores,
+            &tokens,
+            lexicon.as_ref(),
+            &experiment.normalise,
+        )?)
+    };
+    let (train_data, dev_data) = (open(&train_sets)?, open(&dev_sets)?);
+    for note in train_data.notes.iter().chain(&dev_data.notes) {
+        observer.note(note);
+    }
+    let model = AcousticModel::new(
+        &experiment.model,
+        tokens.clone(),
+        recipe.dim(),
+        runtime,
+        experiment.seed,
+    )?;
+    let parameters = model.parameters().count();
+    if let Some(name) = &experiment.init_from {
+        start_from(name, &model, observer)?;
+    }
+    let mask_groups = recipe.dim() / mask_bins(&recipe);
+    let task = AcousticTask::new(
+        model,
+        train_data,
+        dev_data,
+        experiment.augment.clone(),
+        &experiment.train,
+        mask_groups,
+    )?;
+    let data_hash = data_hash(&train_sets, &dev_sets);
+    let identity = hash(&[resolved.as_bytes(), data_hash.as_bytes()]);
+    let path = runtime.path.to_string();
+    let outcome = train(
+        &task,
+        &train::Plan {
+            config: &experiment.train,
+            seed: experiment.seed,
+            dir: &dir.join("train"),
+            identity: &identity,
+            path: &path,
+            allow_other_path: options.allow_other_path,
+        },
+        observer,
+    )?;
+
+    let description = Description {
+        format: 0,
+        name: experiment.name.clone(),
+        normalise: experiment.normalise.clone(),
+        tokens,
+        decode: experiment.decode.clone(),
+        acoustic: experiment.model.clone(),
+        features: recipe.clone(),
+        statistics: statistics.clone(),
+        provenance: Provenance {
+            experiment: experiment.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed: experiment.seed,
+            path: path.clone(),
+            mixed_paths: outcome.mixed_paths,
+            data: train_sets
+                .iter()
+                .map(|set| {
+                    format!(
+                        "{}: {} utterances, {:.2} h",
+                        set.name, set.utterances, set.hours
+                    )
+                })
+                .collect(),
+            data_hash,
+            steps: outcome.steps,
+            epochs: outcome.epochs.clone(),
+            dev: outcome.evaluation.figures.iter().cloned().collect(),
+            init_from: experiment.init_from.clone(),
+        },
+        files: std::collections::BTreeMap::new(),
+    };
+    let model_dir = dir.join("model");
+    write_model(&model_dir, &description, &task.model, options.storage)?;
+    // What is measured is what ships: the model as it stands on disk.
+    let (_, shipped) = read_model(&ModelFiles::Directory(model_dir), runtime)?;
+
+    let mut results = Results {
+        name: experiment.name.clone(),
+        command: options.command.clone(),
+        date: today(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        seed: experiment.seed,
+        path,
+        parameters,
+        steps: outcome.steps,
+        epochs: outcome.epochs,
+        train: train_sets
+            .iter()
+            .map(|set| TrainSet {
+                name: set.name.clone(),
+                utterances: set.utterances,
+                hours: set.hours,
+            })
+            .collect(),
+        sets: Vec::new(),
+    };
+    for (role, sets) in [("dev", &dev_sets), ("test", &test_sets)] {
+        for set in sets {
+            let store = open_store(set, &recipe, statistics.as_ref())?;
+            let measured = measure(experiment, &shipped, &store, set, role, &dir)?;
+            results.sets.push(measured);
+        }
+    }
+    results.write(&dir.join("results.json"))?;
+    write_report(&dir)?;
+    Ok((dir, results))
+}
+
+fn places(options: &RunOptions) -> Places<'_> {
+    Places {
+        data_root: options.data_root.as_deref(),
+        runs: &options.runs,
+    }
+}
+
+/// Every set with its role, the part of it, and the speeds of its copies.
+fn sets(experiment: &Experiment) -> Vec<(&'static str, SetConfig, Part, Vec<f64>)> {
+    let data = &experiment.data;
+    let hold_out = if data.dev.is_empty() {
+        data.hold_out
+    } else {
+        None
+    };
+    let mut all = Vec::new();
+    for set in &data.train {
+        let part = hold_out.map_or(Part::Whole, Part::Kept);
+        let mut speeds = experiment.augment.speeds.clone();
+        if !speeds.contains(&1.0) {
+            speeds.insert(0, 1.0);
+        }
+        all.push(("train", set.clone(), part, speeds));
+        if let Some(fraction) = hold_out {
+            all.push(("dev", set.clone(), Part::HeldOut(fraction), vec![1.0]));
+        }
+    }
+    for (role, sets) in [("dev", &data.dev), ("test", &data.test)] {
+        for set in sets {
+            all.push((role, set.clone(), Part::Whole, vec![1.0]));
+        }
+    }
+    all
+}
+
+fn inventories(experiment: &Experiment) -> Result<Vec<Tokens>, Error> {
+    let outputs = &experiment.model.outputs;
+    Ok(outputs
+        .iter()
+        .map(|output| Tokens::named(&output.tokens))
+        .collect::<Result<_, _>>()?)
+}
+
+fn lexicon(experiment: &Experiment, options: &RunOptions) -> Result<Option<Lexicon>, Error> {
+    let Some(file) = &experiment.data.lexicon else {
+        return Ok(None);
+    };
+    let file = match &options.data_root {
+        Some(root) => root.join(file),
+        None => file.clone(),
+    };
+    Ok(Some(Lexicon::read(&file, &Tokens::phones())?))
+}
+
+/// The statistics of the first training store, for a recipe that normalises globally.
+fn statistics(recipe: &Recipe, train: &[Prepared]) -> Result<Option<Stats>, Error> {
+    if recipe.normalisation != Normalisation::Global {
+        return Ok(None);
+    }
+    match train.first() {
+        Some(set) => Ok(Some(Store::open(&set.store)?.global_stats().clone())),
+        None => Ok(None),
+    }
+}
+
+fn open_store(set: &Prepared, recipe: &Recipe, stats: Option<&Stats>) -> Result<Store, Error> {
+    let store = Store::open(&set.store)?;
+    store.require(recipe)?;
+    match stats {
+        Some(stats) => Ok(store.with_stats(stats)?),
+        None => Ok(store),
+    }
+}
+
+/// The size of the blocks of a frame that SpecAugment masks alike: the features before stacking and
+/// before deltas.
+fn mask_bins(recipe: &Recipe) -> usize {
+    recipe.frame_dim() / (recipe.deltas.order + 1)
+}
+
+fn data_hash(train: &[Prepared], dev: &[Prepared]) -> String {
+    let keys: Vec<&[u8]> = train
+        .iter()
+        .chain(dev)
+        .map(|set| set.key.as_bytes())
+        .collect();
+    hash(&keys)
+}
+
+fn start_from(name: &str, model: &AcousticModel, observer: &mut dyn Observer) -> Result<(), Error> {
+    let files = ModelFiles::find(name)?;
+    let description = read_description(&files)?;
+    let tensors = crate::recognise::model_weights(&files)?;
+    let initial = Initial {
+        tensors: &tensors,
+        tokens: description.tokens.iter().collect(),
+    };
+    for mismatch in initialise_from(model, &initial)? {
+        observer.note(&format!("starting from {name}: {mismatch}"));
+    }
+    Ok(())
+}
+
+/// Writes a file beside its place and renames it into it.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let at = |source| Error::File {
+        path: path.to_owned(),
+        source,
+    };
+    let parent = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(at)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(at)?;
+    file.write_all(bytes).map_err(at)?;
+    file.persist(path).map_err(|error| at(error.error))?;
+    Ok(())
+}

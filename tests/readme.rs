@@ -1,0 +1,129 @@
+//! The README tells the truth: its commands run, its figures stand in the files that they name.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The commands of the README's `sh` blocks: a line each, continued lines joined.
+fn commands() -> Vec<String> {
+    let text = readme();
+    let mut commands = Vec::new();
+    for block in text.split("```sh\n").skip(1) {
+        let block = block.split("```").next().unwrap().replace("\\\n", " ");
+        commands.extend(
+            block
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned),
+        );
+    }
+    commands
+}
+
+/// Whether a command needs a corpus or trains: it then runs with `--dry-run`.
+fn trains(command: &str) -> bool {
+    command.starts_with("hearken run ")
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let bin = Path::new(env!("CARGO_BIN_EXE_hearken"));
+    let path = format!(
+        "{}:{}",
+        bin.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let scratch = tempfile::tempdir().unwrap();
+    for name in ["tests", "models", "experiments", "features"] {
+        std::os::unix::fs::symlink(root().join(name), scratch.path().join(name)).unwrap();
+    }
+    let mut ran = 0;
+    for command in commands() {
+        // `make test` is what runs this test; `make demo` has a test of its own below; `make bench`
+        // needs PyTorch and an hour.
+        if command.starts_with("make ") || command.starts_with("cargo ") {
+            continue;
+        }
+        let command = match trains(&command) {
+            true => format!("{command} --dry-run"),
+            false => command,
+        };
+        let output = Command::new("sh")
+            .args(["-c", &command])
+            .current_dir(scratch.path())
+            .env("PATH", &path)
+            .env_remove("HEARKEN_MODEL")
+            .env_remove("HEARKEN_DATA")
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{command}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        ran += 1;
+    }
+    assert!(ran >= 10, "only {ran} commands were found");
+}
+
+#[test]
+fn the_demo_prints_references_words_and_the_error_rate() {
+    let output = Command::new("make")
+        .args(["--no-print-directory", "demo"])
+        .current_dir(root())
+        .env(
+            "CARGO_TARGET_DIR",
+            Path::new(env!("CARGO_BIN_EXE_hearken"))
+                .ancestors()
+                .nth(2)
+                .unwrap(),
+        )
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(printed.contains("said: seven  heard: seven"), "{printed}");
+    assert!(printed.contains("WER"), "{printed}");
+}
+
+/// Each row of the README's table of results: experiment, set, rate and figure.
+#[test]
+fn the_figures_of_the_readme_stand_in_the_results_files() {
+    let text = readme();
+    let mut rows = 0;
+    for line in text.lines().filter(|line| line.contains(".results.json")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [file, set, rate, figure, ..] = cells[..] else {
+            panic!("a row without its cells: {line}");
+        };
+        let file = root().join(file.trim_matches('`'));
+        let results: serde_json::Value = serde_json::from_str(
+            &std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display())),
+        )
+        .unwrap();
+        let found = results["sets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|entry| entry["name"] == set)
+            .unwrap_or_else(|| panic!("{set} is not in {}", file.display()));
+        let value = found["rates"][rate.to_lowercase()]["rate"]
+            .as_f64()
+            .unwrap();
+        assert_eq!(figure, format!("{:.2}%", 100.0 * value), "{line}");
+        rows += 1;
+    }
+    assert!(rows >= 2, "the README has {rows} figures");
+}

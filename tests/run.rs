@@ -1,0 +1,375 @@
+//! `hearken run` as a user runs it, on a corpus of ten digits.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const DIGITS: [&str; 10] = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+];
+
+const EXPERIMENT: &str = r#"
+name = "tiny"
+precision = "f32"
+
+[data]
+train = [{ corpus = "folder", path = "digits" }]
+dev = [{ corpus = "folder", path = "digits" }]
+
+[features]
+recipe = "fbank40-8k"
+
+[augment]
+speeds = [0.9, 1.0]
+
+[augment.specaugment]
+from-epoch = 2
+
+[model]
+layers = 1
+cells = 8
+dropout = 0.1
+output = [{ tokens = "characters" }]
+
+[train]
+epochs = 20
+batch-frames = 100
+weight-noise = 0.01
+average-best = 2
+checkpoint-steps = 2
+
+[train.optimiser]
+learning-rate = 0.01
+"#;
+
+/// A folder with an experiment, and the ten digits with their transcripts beside them.
+fn workplace() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let digits = dir.path().join("digits");
+    std::fs::create_dir(&digits).unwrap();
+    let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/digits");
+    for entry in std::fs::read_dir(recordings).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "wav") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let digit: usize = name[..1].parse().unwrap();
+            std::fs::copy(&path, digits.join(path.file_name().unwrap())).unwrap();
+            std::fs::write(digits.join(format!("{name}.txt")), DIGITS[digit]).unwrap();
+        }
+    }
+    std::fs::write(dir.path().join("tiny.toml"), EXPERIMENT).unwrap();
+    dir
+}
+
+fn command(dir: &Path, out: &str, extra: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearken"));
+    command
+        .args(["run", "tiny.toml", "--data-root", ".", "--out", out])
+        .args(extra)
+        .current_dir(dir)
+        .env_remove("HEARKEN_DATA")
+        .env_remove("HEARKEN_RUNS")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(dir: &Path, out: &str, extra: &[&str]) -> Output {
+    command(dir, out, extra).output().unwrap()
+}
+
+fn weights(dir: &Path, out: &str) -> Vec<u8> {
+    let file: PathBuf = dir.join(out).join("tiny/train/final.safetensors");
+    std::fs::read(file).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_run_killed_at_any_moment_ends_with_the_same_bytes() {
+    let dir = workplace();
+    let started = Instant::now();
+    let output = run(dir.path(), "whole", &[]);
+    let whole = started.elapsed();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let expected = weights(dir.path(), "whole");
+
+    let mut killed = 0;
+    for attempt in 0.. {
+        assert!(attempt < 60, "the run never came to its end");
+        let mut child = command(dir.path(), "killed", &[]).spawn().unwrap();
+        // Each attempt lives a little longer into the run than the one before.
+        let life = whole.mul_f64(0.15 + 0.11 * f64::from(attempt % 8));
+        let begun = Instant::now();
+        let finished = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success());
+                break true;
+            }
+            if begun.elapsed() > life {
+                break false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        if finished {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        killed += 1;
+    }
+    assert!(killed > 0, "no run was killed");
+    assert_eq!(weights(dir.path(), "killed"), expected);
+    let metrics =
+        std::fs::read_to_string(dir.path().join("killed/tiny/train/metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 20);
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_the_threads_and_the_seed_matters() {
+    let dir = workplace();
+    for (out, extra) in [
+        (
+            "one",
+            ["--threads", "1", "--set", "train.epochs=3"].as_slice(),
+        ),
+        ("two", &["--threads", "2", "--set", "train.epochs=3"]),
+        ("seed", &["--seed", "7", "--set", "train.epochs=3"]),
+    ] {
+        let output = run(dir.path(), out, extra);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    assert_eq!(weights(dir.path(), "one"), weights(dir.path(), "two"));
+    assert_ne!(weights(dir.path(), "one"), weights(dir.path(), "seed"));
+}
+
+#[test]
+fn a_run_leaves_what_the_design_says() {
+    let dir = workplace();
+    let output = run(
+        dir.path(),
+        "runs",
+        &["--set", "train.epochs=2", "--weights", "int8"],
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(stdout.contains("dev digits: WER"), "{stdout}");
+    let run = dir.path().join("runs/tiny");
+    for file in [
+        "config.toml",
+        "results.json",
+        "report.html",
+        "train/checkpoint.safetensors",
+        "train/metrics.jsonl",
+        "train/final.safetensors",
+        "decode/digits.ref.txt",
+        "decode/digits.hyp.txt",
+        "model/model.toml",
+        "model/model.safetensors",
+    ] {
+        assert!(run.join(file).is_file(), "{file} is missing");
+    }
+    let events = std::fs::read_dir(run.join("train")).unwrap().flatten();
+    assert!(
+        events
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .any(|name| name.starts_with("events.out.tfevents"))
+    );
+    let results: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(run.join("results.json")).unwrap()).unwrap();
+    assert_eq!(results["train"][0]["utterances"], 10);
+    let record = std::fs::read_to_string(run.join("train/metrics.jsonl")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(record.lines().next().unwrap()).unwrap();
+    for key in [
+        "train_loss",
+        "dev_loss",
+        "gradient_norm",
+        "frames_per_second",
+    ] {
+        assert!(record[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    for key in ["cer", "wer", "blank_fraction"] {
+        assert!(record["figures"][key].is_number(), "{key}");
+    }
+
+    // What the run decoded, `score` reads, and `transcribe` says with the model that it wrote.
+    let score = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .arg("score")
+        .args([
+            run.join("decode/digits.ref.txt"),
+            run.join("decode/digits.hyp.txt"),
+        ])
+        .output()
+        .unwrap();
+    assert!(score.status.success(), "{}", stderr(&score));
+    let transcribe = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .args(["transcribe", "--model"])
+        .arg(run.join("model"))
+        .args(["--precision", "f32"])
+        .arg(dir.path().join("digits/4_theo_0.wav"))
+        .output()
+        .unwrap();
+    assert!(transcribe.status.success(), "{}", stderr(&transcribe));
+    let hypotheses = std::fs::read_to_string(run.join("decode/digits.hyp.txt")).unwrap();
+    let expected = hypotheses
+        .lines()
+        .find_map(|l| l.strip_prefix("4_theo_0"))
+        .unwrap();
+    let found = String::from_utf8(transcribe.stdout).unwrap();
+    assert_eq!(found.trim(), expected.trim());
+
+    let again = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .arg("report")
+        .arg(&run)
+        .output()
+        .unwrap();
+    assert!(again.status.success(), "{}", stderr(&again));
+    let list = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .args(["runs", "--out"])
+        .arg(dir.path().join("runs"))
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8_lossy(&list.stdout).contains("tiny\t"),
+        "{}",
+        stderr(&list)
+    );
+}
+
+#[test]
+fn training_starts_from_a_model_and_names_what_does_not_match() {
+    let dir = workplace();
+    let first = run(dir.path(), "first", &["--set", "train.epochs=2"]);
+    assert!(first.status.success(), "{}", stderr(&first));
+    let start = "init-from=./first/tiny/model";
+    let second = run(
+        dir.path(),
+        "second",
+        &["--set", "train.epochs=1", "--set", start],
+    );
+    assert!(second.status.success(), "{}", stderr(&second));
+    assert!(
+        !stderr(&second).contains("starting from"),
+        "{}",
+        stderr(&second)
+    );
+    let wider = [
+        "--set",
+        "train.epochs=1",
+        "--set",
+        start,
+        "--set",
+        "model.layers=2",
+    ];
+    let third = run(dir.path(), "third", &wider);
+    assert!(third.status.success(), "{}", stderr(&third));
+    assert!(
+        stderr(&third).contains("`recurrent.1.w`"),
+        "{}",
+        stderr(&third)
+    );
+}
+
+#[test]
+fn a_run_goes_on_only_with_its_own_configuration() {
+    let dir = workplace();
+    assert!(
+        run(dir.path(), "runs", &["--set", "train.epochs=1"])
+            .status
+            .success()
+    );
+    let output = run(dir.path(), "runs", &["--set", "train.epochs=2"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("another configuration"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_touches_nothing() {
+    let dir = workplace();
+    let output = run(dir.path(), "runs", &["--dry-run"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let plan = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        plan.contains("parameters") && plan.contains("digits"),
+        "{plan}"
+    );
+    assert!(!dir.path().join("runs").exists());
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_before_any_work() {
+    let dir = workplace();
+    for (from, to, key) in [
+        ("layers = 1", "layer = 1", "`layer`"),
+        ("cells = 8", "cells = \"eight\"", "expected usize"),
+        ("layers = 1", "layers = 9", "`model.layers`"),
+        ("dropout = 0.1", "dropout = 1.5", "`model.dropout`"),
+        ("epochs = 20", "epochs = 0", "`train.epochs`"),
+        ("corpus = \"folder\"", "corpus = \"folders\"", "folders"),
+        ("name = \"tiny\"", "name = \"../tiny\"", "`name`"),
+        (
+            "learning-rate = 0.01",
+            "learning-rate = -1",
+            "learning-rate",
+        ),
+    ] {
+        let text = EXPERIMENT.replacen(from, to, 1);
+        let line = 1 + text.lines().position(|line| line.contains(to)).unwrap();
+        std::fs::write(dir.path().join("tiny.toml"), text).unwrap();
+        let output = run(dir.path(), "runs", &[]);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{to}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(
+            message.contains(&format!("tiny.toml:{line}:")),
+            "{to}: {message}"
+        );
+        assert!(message.contains(key), "{to}: {message}");
+        assert!(!dir.path().join("runs").exists());
+    }
+}
+
+#[test]
+fn missing_corpora_are_named_with_what_to_do() {
+    let dir = workplace();
+    std::fs::remove_dir_all(dir.path().join("digits")).unwrap();
+    let output = run(dir.path(), "runs", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("--data-root"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn every_experiment_of_the_repository_has_a_plan() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = 0;
+    for entry in std::fs::read_dir(root.join("experiments")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            found += 1;
+            let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+                .arg("run")
+                .arg(&path)
+                .arg("--dry-run")
+                .env_remove("HEARKEN_DATA")
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{}: {}",
+                path.display(),
+                stderr(&output)
+            );
+        }
+    }
+    assert!(found >= 3);
+}

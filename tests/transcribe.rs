@@ -1,0 +1,259 @@
+//! `hearken transcribe` as a user runs it, with the model in the binary.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn data(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(file)
+}
+
+fn hearken() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearken"));
+    command.args(["transcribe", "--model", "digits"]);
+    command.env_remove("HEARKEN_MODEL");
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The ten digits that were named before the model was trained, and their words.
+fn digits() -> Vec<(PathBuf, String)> {
+    std::fs::read_to_string(data("digits/text"))
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let (id, word) = line.split_once(' ').unwrap();
+            (data(&format!("digits/{id}.wav")), word.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn the_digits_of_the_demo_are_recognised() {
+    let digits = digits();
+    let output = hearken()
+        .args(digits.iter().map(|(file, _)| file))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut right = 0;
+    for (line, (file, word)) in stdout(&output).lines().zip(&digits) {
+        let (name, found) = line.split_once('\t').unwrap();
+        assert_eq!(name, file.display().to_string());
+        right += usize::from(found == word);
+    }
+    assert!(right >= 9, "{}", stdout(&output));
+}
+
+#[test]
+fn one_file_gives_its_words_alone() {
+    let output = hearken()
+        .arg(data("digits/7_jackson_0.wav"))
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&output), "seven\n", "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn a_wav_comes_from_standard_input() {
+    let mut child = hearken()
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let wav = std::fs::read(data("digits/7_jackson_0.wav")).unwrap();
+    child.stdin.take().unwrap().write_all(&wav).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(stdout(&output), "seven\n", "{}", stderr(&output));
+}
+
+#[test]
+fn json_has_the_text_and_as_many_hypotheses_as_asked_for() {
+    let output = hearken()
+        .args(["--format", "json", "--nbest", "3"])
+        .arg(data("digits/7_jackson_0.wav"))
+        .output()
+        .unwrap();
+    let object: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(object["text"], "seven");
+    assert!(
+        object["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("7_jackson_0.wav")
+    );
+    let hypotheses = object["windows"][0]["nbest"].as_array().unwrap();
+    assert_eq!(hypotheses.len(), 3);
+    let scores: Vec<f64> = hypotheses
+        .iter()
+        .map(|h| h["score"].as_f64().unwrap())
+        .collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+}
+
+#[test]
+fn another_rate_is_resampled_and_said_once() {
+    let files = [data("777-126732-0081.mp3"), data("1272-128104-0014.mp3")];
+    let output = hearken().args(&files).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert_eq!(
+        said.matches("resampled from 16000 to 8000 Hz").count(),
+        1,
+        "{said}"
+    );
+}
+
+#[test]
+fn a_bad_file_does_not_stop_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.wav");
+    std::fs::write(&empty, b"").unwrap();
+    let output = hearken()
+        .arg(dir.path().join("missing.wav"))
+        .arg(data("digits/7_jackson_0.wav"))
+        .arg(dir.path())
+        .arg(&empty)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout(&output).ends_with("\tseven\n"),
+        "{}",
+        stdout(&output)
+    );
+    let message = stderr(&output);
+    for name in ["missing.wav", "empty.wav", "3 of 4 recordings failed"] {
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn a_recording_too_short_for_a_frame_is_one_clear_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("short.wav");
+    let waveform = hearken::audio::Waveform {
+        samples: vec![0.1; 160],
+        sample_rate: 8000,
+    };
+    hearken::audio::write_wav(&path, &waveform).unwrap();
+    let output = hearken().arg(&path).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("short.wav"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_kaldi_directory_is_decoded_with_its_segments_and_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    // Two digits in one recording, half a second of silence between them.
+    let mut samples = Vec::new();
+    let mut segments = String::new();
+    for (id, file) in [
+        ("utt-b", "digits/7_jackson_0.wav"),
+        ("utt-a", "digits/3_nicolas_0.wav"),
+    ] {
+        let wav = hearken::audio::read(&data(file)).unwrap().waveform;
+        let start = samples.len() as f64 / 8000.0;
+        samples.extend(wav.samples);
+        let end = samples.len() as f64 / 8000.0;
+        segments.push_str(&format!("{id} rec {start:.4} {end:.4}\n"));
+        samples.extend([0.0; 4000]);
+    }
+    let waveform = hearken::audio::Waveform {
+        samples,
+        sample_rate: 8000,
+    };
+    hearken::audio::write_wav(&dir.path().join("rec.wav"), &waveform).unwrap();
+    std::fs::write(dir.path().join("wav.scp"), "rec rec.wav\n").unwrap();
+    std::fs::write(dir.path().join("segments"), segments).unwrap();
+    std::fs::write(dir.path().join("text"), "utt-a three\nutt-b seven\n").unwrap();
+    std::fs::write(dir.path().join("utt2spk"), "utt-a s\nutt-b s\n").unwrap();
+    let output = hearken().arg("--data").arg(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut lines: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines, ["utt-a three", "utt-b seven"]);
+
+    let hypotheses = dir.path().join("hyp");
+    std::fs::write(&hypotheses, stdout(&output)).unwrap();
+    let score = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .arg("score")
+        .args([dir.path().join("text"), hypotheses])
+        .args(["--format", "json"])
+        .output()
+        .unwrap();
+    let object: serde_json::Value = serde_json::from_str(&stdout(&score)).unwrap();
+    assert_eq!(object["wer"], 0.0);
+}
+
+#[test]
+fn a_manifest_is_decoded() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(data("digits/7_jackson_0.wav"), dir.path().join("a.wav")).unwrap();
+    std::fs::write(
+        dir.path().join("m.jsonl"),
+        "{\"id\":\"u1\",\"audio\":\"a.wav\",\"text\":\"\",\"speaker\":\"s\",\"duration\":0.5}\n",
+    )
+    .unwrap();
+    let output = hearken()
+        .arg("--manifest")
+        .arg(dir.path().join("m.jsonl"))
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&output), "u1 seven\n", "{}", stderr(&output));
+}
+
+#[test]
+fn an_unknown_model_is_named_with_those_that_there_are() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .args(["transcribe", "--model", "klingon"])
+        .arg(data("digits/7_jackson_0.wav"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(
+        message.contains("klingon") && message.contains("`digits`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_model_whose_weights_were_changed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits");
+    for file in ["model.toml", "model.safetensors"] {
+        std::fs::copy(models.join(file), dir.path().join(file)).unwrap();
+    }
+    let weights = dir.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .args(["transcribe", "--model"])
+        .arg(dir.path())
+        .arg(data("digits/7_jackson_0.wav"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("SHA-256"), "{}", stderr(&output));
+}
+
+#[test]
+fn no_file_is_a_usage_error() {
+    let output = hearken().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
