@@ -1,0 +1,37 @@
+# hearken. On a fresh machine with a Rust toolchain and a C compiler:
+#   make demo    builds, and transcribes real recordings with the models in models/
+#   make test    builds, and runs all tests
+# Each installs what else it needs (CMake 3.26 for HDF5; h5py for one test) into .tools/, without root.
+
+TOOLS := $(CURDIR)/.tools
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BIN := $(TARGET)/release/hearken
+DEMO := $(TARGET)/demo.txt
+export PATH := $(TOOLS)/bin:$(PATH)
+# The Python that the tests ask whether h5py reads our feature stores.
+export HEARKEN_PYTHON := $(TOOLS)/bin/python
+
+.PHONY: demo test build cmake h5py
+
+build: cmake
+	cargo build --release
+
+demo: build
+	@$(BIN) transcribe --model digits $$(ls tests/data/digits/*.wav) | tee $(DEMO) | \
+	  while IFS="$$(printf '\t')" read -r file words; do \
+	    id=$$(basename $$file .wav); \
+	    printf '%-16s said: %-6s heard: %s\n' "$$id" "$$(sed -n "s/^$$id //p" tests/data/digits/text)" "$$words"; \
+	  done
+	@$(BIN) score tests/data/digits/text $(DEMO)
+
+test: cmake h5py
+	cargo test --release
+
+cmake:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+	@cmake --version 2>/dev/null | awk 'NR == 1 { split($$3, v, "."); new = v[1] > 3 || (v[1] == 3 && v[2] >= 26) } END { exit !new }' \
+	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet cmake; }
+
+h5py:
+	@$(HEARKEN_PYTHON) -c 'import h5py' 2>/dev/null \
+	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet h5py; }
