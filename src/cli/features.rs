@@ -4,8 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::corpus;
-use crate::features::{ExtractRequest, Moments, Recipe, Store, extract};
+use crate::features::{
+    ExtractRequest, Extractor, Moments, Normalisation, Recipe, Store, extract, plot,
+};
+use crate::{audio, corpus};
 
 /// Extract features to an HDF5 store, inspect it, plot it.
 #[derive(clap::Args)]
@@ -18,6 +20,7 @@ pub struct Args {
 enum Command {
     Extract(Extract),
     Inspect(Inspect),
+    Plot(Plot),
     Recipes(Recipes),
 }
 
@@ -50,6 +53,23 @@ struct Inspect {
     json: bool,
 }
 
+/// Draw the features of one utterance: time in seconds across, frequency in Hz upwards.
+#[derive(clap::Args)]
+struct Plot {
+    /// A store (with `--id`) or a recording (with `--recipe`).
+    #[arg(value_name = "STORE.h5|AUDIO")]
+    input: PathBuf,
+    /// The utterance of the store.
+    #[arg(long, required_unless_present = "recipe", conflicts_with = "recipe")]
+    id: Option<String>,
+    /// Compute the features of a recording by this recipe.
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    recipe: Option<String>,
+    /// The picture to write.
+    #[arg(long, value_name = "FILE.svg|FILE.png")]
+    out: PathBuf,
+}
+
 /// List the built-in recipes.
 #[derive(clap::Args)]
 struct Recipes {}
@@ -59,6 +79,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Extract(args) => run_extract(&args),
         Command::Inspect(args) => run_inspect(&args),
+        Command::Plot(args) => run_plot(&args),
         Command::Recipes(_) => run_recipes(),
     }
 }
@@ -201,6 +222,43 @@ fn write_stats(out: &mut impl Write, mean: &[f32], std: &[f32]) -> std::io::Resu
     writeln!(out, "{:>9} {:>10} {:>10}", "dimension", "mean", "std")?;
     for (d, (mean, std)) in mean.iter().zip(std).enumerate() {
         writeln!(out, "{d:>9} {mean:>10.4} {std:>10.4}")?;
+    }
+    Ok(())
+}
+
+fn run_plot(args: &Plot) -> Result<(), Failure> {
+    if let Some(id) = &args.id {
+        let store = Store::open(&args.input)?;
+        let i = position(&store, id)?;
+        let title = match store.text(i) {
+            "" => id.clone(),
+            text => format!("{id}: {text}"),
+        };
+        plot(
+            store.read_stored(i)?.view(),
+            store.recipe(),
+            &title,
+            &args.out,
+        )?;
+    } else if let Some(recipe) = &args.recipe {
+        let recipe = Recipe::named(recipe)?;
+        let decoded = audio::read_at(&args.input, recipe.sample_rate())?;
+        let path = args.input.display();
+        for notice in &decoded.notices {
+            writeln!(std::io::stderr(), "{path}: {notice}")?;
+        }
+        // One recording has no training set: what would be normalised by one is shown as it is.
+        let recipe = match recipe.normalisation {
+            Normalisation::Global => Recipe {
+                normalisation: Normalisation::None,
+                ..recipe
+            },
+            _ => recipe,
+        };
+        let features = Extractor::new(&recipe)?
+            .compute(&decoded.waveform)
+            .map_err(|error| format!("{path}: {error}"))?;
+        plot(features.view(), &recipe, &path.to_string(), &args.out)?;
     }
     Ok(())
 }

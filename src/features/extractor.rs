@@ -135,12 +135,7 @@ impl Extractor {
 
     /// Stacks normalised frames.
     pub(crate) fn stack(&self, frames: Array2<f32>) -> Array2<f32> {
-        let stacking = self.recipe.stacking;
-        if stacking.frames == 1 && stacking.skip == 1 {
-            frames
-        } else {
-            stack::stack(stacking, frames.view())
-        }
+        stack::stack(self.recipe.stacking, frames)
     }
 
     /// Log energies of every frame, `[T, bins (+ 1)]`.

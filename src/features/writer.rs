@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::normalise::Moments;
 use super::store::{names, one_line};
-use super::{Error, Recipe};
+use super::{Error, Recipe, put_in_place, temporary_beside};
 
 /// Bytes of a chunk of frames: small enough that one utterance reads little more than itself, large
 /// enough that the checksums cost nothing.
@@ -47,23 +47,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Begins a store that will stand at `path`.
     pub fn create(path: &Path, recipe: &Recipe) -> Result<Self, Error> {
-        let io = |source| Error::Io {
-            path: path.into(),
-            source,
-        };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".features-").suffix(".partial");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // What the user's umask makes of it, as any other output.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let temporary = builder.tempfile_in(folder).map_err(io)?;
+        let temporary = temporary_beside(path)?;
         let (file, features) = create(temporary.path(), recipe).map_err(|error| Error::Write {
             path: path.into(),
             reason: one_line(&error),
@@ -202,13 +186,7 @@ impl Writer {
             path: path.clone(),
             reason: one_line(&error),
         })?;
-        let io = |source| Error::Io {
-            path: path.clone(),
-            source,
-        };
-        temporary.as_file().sync_all().map_err(io)?;
-        temporary.persist(&path).map_err(|error| io(error.error))?;
-        Ok(())
+        put_in_place(temporary, &path)
     }
 
     fn failed(&self, error: &hdf5::Error) -> Error {
