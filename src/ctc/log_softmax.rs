@@ -32,8 +32,9 @@ impl Kernel for LogSoftmax {
             let Some(statistics) = row_statistics(l, row, row) else {
                 return Err(Error::NotFiniteRow { row: index });
             };
+            let log_sum = statistics.sum.ln();
             for x in row {
-                *x = statistics.log_probability(*x);
+                *x = (*x - statistics.max) - log_sum;
             }
         }
         Ok(self.values)

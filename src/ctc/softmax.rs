@@ -12,13 +12,6 @@ pub(super) struct RowStatistics {
     pub sum: f32,
 }
 
-impl RowStatistics {
-    /// `ln softmax` of a logit of the row, nats.
-    pub fn log_probability(self, logit: f32) -> f32 {
-        (logit - self.max) - self.sum.ln()
-    }
-}
-
 /// The exponential as a float: 0 below e^−87.
 #[inline(always)]
 fn exp_float<L: Lanes>(l: L, x: L::F) -> L::F {
