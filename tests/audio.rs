@@ -190,6 +190,28 @@ fn a_compressed_recording_cut_or_changed_anywhere_never_panics() {
 }
 
 #[test]
+fn recordings_joined_end_to_end_are_read_to_the_last_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, added) in [
+        // The second file's delay and padding are in the middle of the recording: nobody tells.
+        ("777-126732-0081.mp3", 0..4000),
+        ("000010168.ogg", 0..1),
+    ] {
+        let bytes = std::fs::read(data(name)).unwrap();
+        let once = audio::read(&data(name)).unwrap().waveform.samples;
+        let path = folder.path().join(name);
+        std::fs::write(&path, [bytes.clone(), bytes].concat()).unwrap();
+        let twice = audio::read(&path).unwrap().waveform.samples;
+        assert!(
+            added.contains(&(twice.len() - 2 * once.len())),
+            "{name}: {}",
+            twice.len()
+        );
+        assert_eq!(twice[..once.len()], once, "{name}");
+    }
+}
+
+#[test]
 fn a_changed_sample_of_a_flac_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("damaged.flac");

@@ -99,7 +99,7 @@ impl Source {
     /// decoding it.
     pub(super) fn frames_of_file(&self, path: &Path) -> Result<Option<u64>, Error> {
         match self {
-            Self::Container(container) => container.frames_of_file(path),
+            Self::Container(container) => Ok(container.declared_frames()),
             Self::Wav(wav) => match std::fs::metadata(path) {
                 Ok(metadata) if metadata.is_file() => wav.frames_of_file(metadata.len()).map(Some),
                 _ => Ok(None),

@@ -2,19 +2,21 @@
 
 use std::fs::File;
 use std::io::{Cursor, Read};
-use std::path::Path;
 
 use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS,
+};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_MP3, FORMAT_ID_OGG};
+use symphonia::core::formats::well_known::FORMAT_ID_MP3;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 
 use super::error::{Error, check_rate};
+use super::gapless::Gapless;
 use super::mix::Mixer;
 use super::{BLOCK_FRAMES, Notice};
 
@@ -40,12 +42,15 @@ pub(super) struct ContainerReader {
     channels: usize,
     /// Frames that the header declares, where it can be trusted.
     declared: Option<u64>,
-    /// Whether that count is exact: an MP3 says so by LAME's tag, with the encoder's delay in it.
-    exact: bool,
+    /// Frames by which an MP3 may fall short of its count.
+    tolerated: u64,
+    gapless: Gapless,
     mixer: Mixer,
     notices: Vec<Notice>,
     /// Decoded samples that [`ContainerReader::skip`] did not need.
     pending: Option<Vec<f32>>,
+    /// Whether there was any sample.
+    given: bool,
     ended: bool,
 }
 
@@ -61,7 +66,15 @@ impl ContainerReader {
     fn open(source: Box<dyn MediaSource>, file: &str) -> Result<Self, Error> {
         let format = probe(source, file)?;
         let (track, parameters) = audio_track(&*format, file)?;
-        let (id, declared, exact) = (track.id, track.num_frames, track.delay.is_some());
+        let (id, declared) = (track.id, track.num_frames);
+        let (gapless, tolerated) = match (format.format_info().format, track.delay, track.padding) {
+            (FORMAT_ID_MP3, Some(delay), Some(padding)) => {
+                (Gapless::new(delay as usize, padding as usize, declared), 0)
+            }
+            // Encoders without LAME's tag may count the frame of 1152 samples that holds the count itself.
+            (FORMAT_ID_MP3, ..) => (Gapless::new(0, 0, declared), 1152),
+            _ => (Gapless::new(0, 0, declared), 0),
+        };
         let sample_rate = parameters.sample_rate.unwrap_or(0);
         check_rate(file, sample_rate)?;
         let channels = parameters
@@ -86,10 +99,12 @@ impl ContainerReader {
             sample_rate,
             channels,
             declared,
-            exact,
+            tolerated,
+            gapless,
             mixer: Mixer::new(file, channels, sample_rate),
             notices,
             pending: None,
+            given: false,
             ended: false,
             format,
         })
@@ -103,19 +118,9 @@ impl ContainerReader {
         &self.notices
     }
 
-    /// Frames of the whole file where its headers tell, without decoding.
-    pub(super) fn frames_of_file(&self, path: &Path) -> Result<Option<u64>, Error> {
-        if self.declared.is_some() || self.format.format_info().format != FORMAT_ID_OGG {
-            return Ok(self.declared);
-        }
-        // Ogg counts samples on its pages: the last one, at the end of the file, has the sum.
-        let source = File::open(path).map_err(|source| Error::Read {
-            file: self.file.clone(),
-            source,
-        })?;
-        let format = probe(Box::new(source), &self.file)?;
-        let (track, _) = audio_track(&*format, &self.file)?;
-        Ok(track.num_frames)
+    /// Frames of the whole file where its header tells. Ogg's does not.
+    pub(super) fn declared_frames(&self) -> Option<u64> {
+        self.declared
     }
 
     /// The next mono samples, at least [`BLOCK_FRAMES`] but at the end; none at the end.
@@ -128,6 +133,7 @@ impl ContainerReader {
                 Ok(Some(_)) => continue,
                 Ok(None) => {
                     self.finish()?;
+                    block.extend(self.gapless.finish());
                     break;
                 }
                 Err(SymphoniaError::ResetRequired) => {
@@ -144,21 +150,22 @@ impl ContainerReader {
                         return Err(self.changed(rate, channels));
                     }
                     decoded.copy_to_vec_interleaved(&mut interleaved);
-                    block.extend(self.mixer.mix(&interleaved)?);
+                    block.extend(self.gapless.push(self.mixer.mix(&interleaved)?));
                 }
                 Ok(_) => {}
                 Err(error) => return Err(self.failed(error)),
             }
         }
-        if block.is_empty() {
-            if self.mixer.frames() == 0 {
-                return Err(Error::NoSamples {
-                    file: self.file.clone(),
-                });
-            }
-            return Ok(None);
+        if !block.is_empty() {
+            self.given = true;
+            return Ok(Some(block));
         }
-        Ok(Some(block))
+        match self.given {
+            true => Ok(None),
+            false => Err(Error::NoSamples {
+                file: self.file.clone(),
+            }),
+        }
     }
 
     /// Goes past frames, as many as there are. They are decoded: a compressed frame leans on those before it.
@@ -179,20 +186,14 @@ impl ContainerReader {
     /// At the end: are there as many samples as declared, and are they the ones that were encoded?
     fn finish(&mut self) -> Result<(), Error> {
         self.ended = true;
-        let found = self.mixer.frames();
-        // Encoders without LAME's tag may count the MP3 frame that holds the count itself.
-        let is_mp3 = self.format.format_info().format == FORMAT_ID_MP3;
-        let tolerated = match is_mp3 && !self.exact {
-            true => 1152,
-            false => 0,
-        };
+        let missing = self.gapless.missing();
         if let Some(declared) = self.declared
-            && found + tolerated < declared
+            && missing > self.tolerated
         {
             return Err(Error::Truncated {
                 file: self.file.clone(),
                 declared,
-                found,
+                found: declared.saturating_sub(missing),
                 unit: "samples",
             });
         }
@@ -211,6 +212,7 @@ impl ContainerReader {
         let (track, parameters) = audio_track(&*self.format, &self.file)?;
         self.track = track.id;
         self.declared = None;
+        self.gapless = Gapless::new(0, 0, None);
         self.decoder = make_decoder(parameters, &self.file)?;
         Ok(())
     }
@@ -296,14 +298,17 @@ fn make_decoder(
     parameters: &AudioCodecParameters,
     file: &str,
 ) -> Result<Box<dyn AudioDecoder>, Error> {
-    let options = AudioDecoderOptions::default().gapless(true).verify(true);
+    // MP3 is trimmed by `Gapless`; Vorbis must be by its decoder, page by page.
+    let is_mp3 = parameters.codec == CODEC_ID_MP3;
+    let options = AudioDecoderOptions::default().gapless(!is_mp3).verify(true);
     symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &options)
         .map_err(|error| Error::Unsupported {
             file: file.into(),
             what: match parameters.codec {
                 CODEC_ID_OPUS => "Opus".into(),
-                codec => format!("its codec ({codec}: {error})"),
+                CODEC_ID_MP1 | CODEC_ID_MP2 => "MPEG audio of layer I or II".into(),
+                _ => format!("its codec ({error})"),
             },
         })
 }

@@ -18,12 +18,12 @@ pub enum Error {
     /// A valid header, and not one whole sample after it.
     #[error("{file} has a header and no samples: record or copy it again")]
     NoSamples { file: String },
-    /// The first bytes are of no format that is read here.
-    #[error("{file} is not WAV, FLAC, MP3 or Ogg Vorbis: it begins with {found}")]
+    /// The first bytes are of no format that is read here; `found` says of which, or what they are.
+    #[error("{file} is not WAV, FLAC, MP3 or Ogg Vorbis: {found}")]
     Magic { file: String, found: String },
     /// A format that only files may have came through a pipe.
     #[error(
-        "{file} begins with {found}: only WAV is read from a stream; decode it in front (`ffmpeg -i - -f wav -`)"
+        "{file} is not WAV, and only WAV is read from a stream ({found}): put `ffmpeg -i - -f wav -` in front"
     )]
     WavOnly { file: String, found: String },
     /// Fewer bytes or samples than the header declares.

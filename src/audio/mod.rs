@@ -8,6 +8,7 @@
 mod blocks;
 mod container;
 mod error;
+mod gapless;
 mod mix;
 mod resample;
 mod riff;

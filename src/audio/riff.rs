@@ -286,13 +286,67 @@ fn format_name(tag: u16) -> &'static str {
     }
 }
 
-/// What the first bytes of a file look like, for a message: as text where they are, in hexadecimal else.
+/// What a file is by its first bytes, for a message: by name where people have such files, else the bytes.
 pub(super) fn describe_magic(bytes: &[u8]) -> String {
+    let known: &[(usize, &[u8], &str)] = &[
+        (
+            0,
+            b"NIST_1A",
+            "NIST SPHERE: convert it (`sox IN OUT.wav`, `sph2pipe -f wav IN OUT.wav`)",
+        ),
+        (0, b"FORM", "AIFF: convert it (`ffmpeg -i IN OUT.wav`)"),
+        (
+            0,
+            b"caff",
+            "Core Audio: convert it (`ffmpeg -i IN OUT.wav`)",
+        ),
+        (
+            4,
+            b"ftyp",
+            "MPEG-4 or M4A: convert it (`ffmpeg -i IN OUT.wav`)",
+        ),
+        (
+            0,
+            b".snd",
+            "Sun/NeXT audio: convert it (`ffmpeg -i IN OUT.wav`)",
+        ),
+        (0, b"#!AMR", "AMR: convert it (`ffmpeg -i IN OUT.wav`)"),
+        (
+            0,
+            b"\x1A\x45\xDF\xA3",
+            "Matroska or WebM: convert it (`ffmpeg -i IN OUT.wav`)",
+        ),
+        (
+            0,
+            b"\x30\x26\xB2\x75",
+            "Windows Media: convert it (`ffmpeg -i IN OUT.wav`)",
+        ),
+        (0, b"RIFX", "big-endian RIFF: convert it (`sox IN OUT.wav`)"),
+        (0, b"\x1F\x8B", "gzip: unpack it"),
+        (0, b"PK\x03\x04", "a zip archive: unpack it"),
+        (
+            0,
+            b"version https",
+            "a Git LFS pointer: fetch the file itself (`git lfs pull`)",
+        ),
+        (0, b"<!DOCTYPE", "a web page: the download went wrong"),
+        (0, b"<html", "a web page: the download went wrong"),
+    ];
+    for (at, magic, name) in known {
+        // Twelve bytes were read: longer magic is compared as far as that.
+        let magic = &magic[..magic.len().min(12 - at)];
+        if bytes
+            .get(*at..)
+            .is_some_and(|bytes| bytes.starts_with(magic))
+        {
+            return (*name).to_owned();
+        }
+    }
     if !bytes.is_empty() && bytes.iter().all(|b| (b' '..=b'~').contains(b)) {
-        return format!("`{}`", String::from_utf8_lossy(bytes));
+        return format!("begins with `{}`", String::from_utf8_lossy(bytes));
     }
     let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    format!("bytes {}", hex.join(" "))
+    format!("begins with bytes {}", hex.join(" "))
 }
 
 /// Reads until `buffer` is full or the stream ends; the number of bytes read.

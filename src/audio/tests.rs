@@ -349,6 +349,12 @@ fn headers_that_make_no_sense_are_refused_in_one_line() {
         ),
         (b"RIFF\x04\0\0\0AVI LIST".to_vec(), "begins with"),
         (b"not audio at all".to_vec(), "begins with `not audio at`"),
+        (
+            b"NIST_1A\n   1024\n".to_vec(),
+            "Ogg Vorbis: NIST SPHERE: convert it",
+        ),
+        (b"\0\0\0\x1Cftypqt  ".to_vec(), "MPEG-4 or M4A: convert it"),
+        (b"version https://git-lfs".to_vec(), "a Git LFS pointer"),
         (vec![0; 64], "begins with bytes 00 00"),
         (b"RIFF\x04\0".to_vec(), "ends inside its RIFF header"),
         (
@@ -491,7 +497,7 @@ fn a_pipe_may_give_a_wav_only() {
     };
     let flac = message(b"fLaC\0\0\0\x22\x10\0\x10\0");
     assert!(
-        flac.starts_with("standard input begins with") && flac.contains("only WAV"),
+        flac.starts_with("standard input is not WAV, and only WAV"),
         "{flac}"
     );
     assert!(message(b"").contains("is empty"));
