@@ -373,3 +373,42 @@ fn every_experiment_of_the_repository_has_a_plan() {
     }
     assert!(found >= 3);
 }
+
+#[test]
+fn characters_and_phones_train_side_by_side_on_layers_of_their_own() {
+    let dir = workplace();
+    // `nine` has no pronunciation: its phone output learns nothing, its characters do.
+    let lexicon = "zero  Z IH1 R OW0\none  W AH1 N\ntwo  T UW1\nthree  TH R IY1\nfour  F AO1 R\n\
+                   five  F AY1 V\nsix  S IH1 K S\nseven  S EH1 V AH0 N\neight  EY1 T\n";
+    std::fs::write(dir.path().join("lexicon"), lexicon).unwrap();
+    let outputs = "model.output=[{tokens=\"phones\",layer=1,weight=0.5},{tokens=\"characters\"}]";
+    let settings = [
+        "--set",
+        outputs,
+        "--set",
+        "model.layers=2",
+        "--set",
+        "data.lexicon=lexicon",
+        "--set",
+        "decode.output=1",
+        "--set",
+        "train.epochs=2",
+    ];
+    let output = run(dir.path(), "runs", &settings);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 utterances have a word without a pronunciation"));
+    let metrics =
+        std::fs::read_to_string(dir.path().join("runs/tiny/train/metrics.jsonl")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    for key in ["per", "cer.output1", "wer.output1"] {
+        assert!(record["figures"][key].is_number(), "{key}: {record}");
+    }
+    // Without the lexicon the configuration is refused.
+    let refused = run(dir.path(), "other", &settings[..2]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("data.lexicon"),
+        "{}",
+        stderr(&refused)
+    );
+}
