@@ -1,5 +1,5 @@
 //! Kaldi data directories: `wav.scp`, `text`, `utt2spk` and, where recordings hold several utterances,
-//! `segments` (https://kaldi-asr.org/doc/data_prep.html).
+//! `segments` (<https://kaldi-asr.org/doc/data_prep.html>).
 
 use std::path::{Path, PathBuf};
 
