@@ -1,5 +1,15 @@
 //! `hearken lm`.
 
+mod convert;
+mod generate;
+mod interpolate;
+mod models;
+mod out;
+mod perplexity;
+mod score;
+mod text;
+mod train;
+
 use super::Failure;
 
 /// Language models: train, convert, interpolate, score, perplexity, generate.
@@ -12,13 +22,21 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Train(train::Args),
+    Convert(convert::Args),
+    Interpolate(interpolate::Args),
+    Score(score::Args),
+    Perplexity(perplexity::Args),
+    Generate(generate::Args),
 }
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Train(args) => train::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Interpolate(args) => interpolate::run(args),
+        Command::Score(args) => score::run(args),
+        Command::Perplexity(args) => perplexity::run(args),
+        Command::Generate(args) => generate::run(args),
     }
 }
-
-mod train;

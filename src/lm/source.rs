@@ -69,11 +69,11 @@ impl Source {
 
     /// Calls `each` with block after block. Fails at the first line beyond `max_line` bytes, the
     /// first byte that is no UTF-8, a reading error, or what `each` returns.
-    pub fn for_each_block(
+    pub fn for_each_block<E: From<Error>>(
         self,
         max_line: usize,
-        mut each: impl FnMut(Block) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut each: impl FnMut(Block) -> Result<(), E>,
+    ) -> Result<(), E> {
         let Self { name, reader } = self;
         let (sender, receiver) = mpsc::sync_channel(4);
         std::thread::scope(|scope| {
@@ -85,7 +85,7 @@ impl Source {
                     Piece::Lines(bytes) => bytes,
                     Piece::TooLong => {
                         let (line, limit) = (first_line, max_line);
-                        return Err(Error::LongLine { name, line, limit });
+                        return Err(Error::LongLine { name, line, limit }.into());
                     }
                 };
                 let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -110,7 +110,7 @@ impl Source {
                     && let Some((line, _)) = (first_line..).zip(text.split('\n')).find(too_long)
                 {
                     let limit = max_line;
-                    return Err(Error::LongLine { name, line, limit });
+                    return Err(Error::LongLine { name, line, limit }.into());
                 }
                 each(Block { text, first_line })?;
                 first_line += lines;
@@ -120,11 +120,11 @@ impl Source {
     }
 
     /// Calls `each` with every line, its number from 1 and the text's name; line breaks removed.
-    pub fn for_each_line(
+    pub fn for_each_line<E: From<Error>>(
         self,
         max_line: usize,
-        mut each: impl FnMut(&str, u64) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut each: impl FnMut(&str, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.for_each_block(max_line, |block| {
             let text = block.text.strip_suffix('\n').unwrap_or(block.text);
             for (number, line) in (block.first_line..).zip(text.split('\n')) {

@@ -175,10 +175,14 @@ impl Vocabulary {
         }
     }
 
-    /// The numbers of a line's tokens, without sentence start and end.
+    /// The numbers of a line's tokens, without sentence start and end. `<s>` and `</s>` within a
+    /// line are no words: they are unknown.
     pub fn encode(&self, line: &str, unit: Unit) -> Vec<u32> {
         let mut ids = Vec::new();
-        unit.split(line, |token| ids.push(self.id(token)));
+        unit.split(line, |token| match self.id(token) {
+            START | END => ids.push(UNKNOWN),
+            id => ids.push(id),
+        });
         ids
     }
 

@@ -2,49 +2,135 @@
 
 use std::path::PathBuf;
 
+use super::out::Out;
+use super::text::{Limit, open};
 use crate::cli::Failure;
-use crate::lm::ngram::{self, ArpaFile, Estimation, Reading, VocabularyLimit};
-use crate::lm::{MAX_LINE, Source, Unit};
+use crate::lm::ngram::{self, ArpaFile, Estimation, InMemory, Kind, Reading, VocabularyLimit};
+use crate::lm::{MAX_LINE, SPACE, Source, Unit};
 
-/// Estimate a language model from text.
+/// Estimate an n-gram model from text, by interpolated modified Kneser–Ney.
+///
+/// Text is plain, gzip or xz, one sentence a line, words separated by spaces.
 #[derive(clap::Args)]
 pub struct Args {
     /// Words of the longest n-grams.
     #[arg(long, value_name = "N", default_value_t = 3)]
     order: usize,
-    /// Leave out n-grams that occur so often or more rarely: a number for each order, the last for all longer ones, the first 0.
+    /// Leave out n-grams that occur so often or more rarely: a number for each order, the last for
+    /// all longer ones, the first 0.
     #[arg(long, value_name = "COUNT", num_args = 1..)]
     prune: Vec<u64>,
+    /// The model's words: so many of the most frequent, or those listed in a file. Others count as
+    /// unknown.
+    #[arg(long, value_name = "FILE|N")]
+    vocab: Option<String>,
+    /// Where the text is too small or too regular to tell how much to discount counts of 1, 2, and 3
+    /// or more, discount so much.
+    #[arg(
+        long,
+        value_name = "D,D,D",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0.5,1,1.5",
+        value_parser = discounts
+    )]
+    discount_fallback: Option<[f32; 3]>,
+    /// What the model predicts.
+    #[arg(long, value_enum, default_value = "word")]
+    unit: Unit,
+    /// Read `<s>`, `</s>` and `<unk>` in the text as spaces; they are errors otherwise.
     #[arg(long)]
-    out: PathBuf,
-    #[arg(long, default_value = "1000000000")]
+    skip_symbols: bool,
+    /// Memory for text and n-grams; what goes beyond is sorted in temporary files.
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = size)]
     memory: usize,
-    text: Vec<PathBuf>,
+    /// Where temporary files go; the system's place for them by default.
+    #[arg(long, value_name = "DIR")]
+    temporary: Option<PathBuf>,
+    #[command(flatten)]
+    out: Out,
+    /// The text; `-` for standard input, the default.
+    #[arg(value_name = "TEXT")]
+    texts: Vec<PathBuf>,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+/// A size in bytes, with K, M, G or T for powers of 1024.
+fn size(text: &str) -> Result<usize, String> {
+    let wrong = || "a size such as 512M or 4G is expected".to_string();
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let power = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return Err(wrong()),
+    };
+    let number: usize = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << (10 * power)).ok_or_else(wrong)
+}
+
+fn discounts(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Vec<f32> = text
+        .split(',')
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    match numbers[..] {
+        [one, two, more]
+            if (0.0..=1.0).contains(&one)
+                && (0.0..=2.0).contains(&two)
+                && (0.0..=3.0).contains(&more) =>
+        {
+            Ok([one, two, more])
+        }
+        _ => Err("three numbers are expected, from 0 to 1, to 2 and to 3".to_string()),
+    }
 }
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let sources = args
-        .text
-        .iter()
-        .map(|path| Source::open(path))
-        .collect::<Result<Vec<_>, _>>()?;
+    let path = &args.out.path;
+    let kind = args.out.check()?;
     let estimation = Estimation {
         order: args.order,
         prune: args.prune,
-        vocabulary: VocabularyLimit::All,
-        discount_fallback: None,
+        vocabulary: vocabulary(args.vocab.as_deref(), args.unit)?,
+        discount_fallback: args.discount_fallback,
         reading: Reading {
-            unit: Unit::Word,
-            max_line: MAX_LINE,
-            skip_symbols: false,
+            unit: args.unit,
+            max_line: args.limit.bytes,
+            skip_symbols: args.skip_symbols,
         },
         memory: args.memory,
-        folder: std::env::temp_dir(),
+        folder: args.temporary.unwrap_or_else(std::env::temp_dir),
     };
-    Ok(ngram::estimate(
-        sources,
-        &estimation,
-        ArpaFile { path: &args.out },
-    )?)
+    let sources = open(&args.texts)?;
+    match kind {
+        Kind::Arpa => ngram::estimate(sources, &estimation, ArpaFile { path })?,
+        Kind::Compact => args
+            .out
+            .write(&ngram::estimate(sources, &estimation, InMemory)?)?,
+    }
+    Ok(())
+}
+
+fn vocabulary(argument: Option<&str>, unit: Unit) -> Result<VocabularyLimit, Failure> {
+    let Some(argument) = argument else {
+        return Ok(VocabularyLimit::All);
+    };
+    if let Ok(number) = argument.parse() {
+        return Ok(VocabularyLimit::MostFrequent(number));
+    }
+    let mut words = Vec::new();
+    Source::open(argument.as_ref())?.for_each_line(MAX_LINE, |line, _| -> Result<(), Failure> {
+        // A list of characters names the space as the model does.
+        match unit {
+            Unit::Character if line.trim() == SPACE => words.push(SPACE.to_string()),
+            _ => unit.split(line, |word| words.push(word.to_string())),
+        }
+        Ok(())
+    })?;
+    Ok(VocabularyLimit::Listed(words))
 }

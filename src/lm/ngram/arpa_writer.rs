@@ -4,16 +4,15 @@
 //! 32-bit float. Text is made on all threads; gzip is written as a sequence of members, so that it
 //! is, too.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use tempfile::NamedTempFile;
 
 use super::super::Error;
 use super::super::vocabulary::Vocabulary;
 use super::estimate::{Destination, Outline};
+use super::file::NewFile;
 use super::key::{Key, Packing};
 use super::smooth::{Entry, Sink};
 
@@ -78,7 +77,7 @@ fn line<K: Key>(
 /// The text of an ARPA file as it grows.
 pub struct ArpaText {
     path: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: NewFile,
     gzip: bool,
     order: usize,
     /// The section being written.
@@ -88,14 +87,9 @@ pub struct ArpaText {
 impl ArpaText {
     /// Begins a file with so many n-grams of each order.
     pub fn create(path: &Path, counts: &[u64]) -> Result<Self, Error> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
-        let file = file.map_err(|source| Error::write(path, source))?;
         let mut text = Self {
             path: path.to_path_buf(),
-            file: BufWriter::new(file),
+            file: NewFile::create(path)?,
             gzip: path.extension().is_some_and(|extension| extension == "gz"),
             order: counts.len(),
             section: 0,
@@ -142,28 +136,17 @@ impl ArpaText {
             self.section(self.section + 1, 0, |_, _| ())?;
         }
         self.write(&[b"\n\\end\\\n".to_vec()])?;
-        let Self { path, file, .. } = self;
-        let file = file
-            .into_inner()
-            .map_err(|error| Error::write(&path, error.into_error()))?;
-        persist(file, &path)
+        self.file.finish()
     }
 
     fn write(&mut self, pieces: &[Vec<u8>]) -> Result<(), Error> {
-        let path = &self.path;
-        let file = &mut self.file;
-        let mut put = |piece: &[u8]| {
-            file.write_all(piece)
-                .map_err(|source| Error::write(path, source))
-        };
         if !self.gzip {
-            return pieces.iter().try_for_each(|piece| put(piece));
+            return pieces.iter().try_for_each(|piece| self.file.write(piece));
         }
-        let packed: Vec<std::io::Result<Vec<u8>>> =
+        let packed: std::io::Result<Vec<Vec<u8>>> =
             pieces.par_iter().map(|piece| gzip(piece)).collect();
-        packed
-            .into_iter()
-            .try_for_each(|piece| put(&piece.map_err(|source| Error::write(path, source))?))
+        let packed = packed.map_err(|source| Error::write(&self.path, source))?;
+        packed.iter().try_for_each(|piece| self.file.write(piece))
     }
 }
 
@@ -202,29 +185,6 @@ impl Line {
         // Rust prints the shortest digits that read back as the same number.
         let _ = write!(self.text, "{number}");
     }
-}
-
-/// Puts a finished temporary file in its place, readable like any new file.
-pub(super) fn persist(file: NamedTempFile, path: &Path) -> Result<(), Error> {
-    let done = || -> std::io::Result<File> {
-        set_mode(file.as_file())?;
-        Ok(file.persist(path)?)
-    };
-    done()
-        .map(drop)
-        .map_err(|source| Error::write(path, source))
-}
-
-/// Temporary files are private to their owner; the finished one is as others are made here.
-#[cfg(unix)]
-fn set_mode(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn set_mode(_: &File) -> std::io::Result<()> {
-    Ok(())
 }
 
 fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -234,3 +234,216 @@ fn kept_words(vocabulary: &Vocabulary, occurrences: &[u64], limit: &VocabularyLi
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::FALLBACK;
+    use super::super::testing::{estimated, estimation, random_text};
+    use super::super::trie::Trie;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{HashMap, HashSet};
+
+    /// Interpolated modified Kneser–Ney word for word from its definition (Chen & Goodman 1999;
+    /// pruned mass as in Heafield 2013), in f64 and with one map an order.
+    struct Twin {
+        order: usize,
+        /// By order from 1: adjusted count and whether it is kept.
+        adjusted: Vec<HashMap<Vec<String>, (f64, bool)>>,
+        discounts: Vec<[f64; 4]>,
+        predictable: f64,
+    }
+
+    impl Twin {
+        fn new(text: &str, how: &Estimation, kept_word: impl Fn(&str) -> bool) -> Self {
+            let order = how.order;
+            let mut occurs: Vec<HashMap<Vec<String>, u64>> = vec![HashMap::new(); order];
+            let mut left: HashMap<Vec<String>, HashSet<String>> = HashMap::new();
+            for line in text.lines() {
+                let words = ["<s>"]
+                    .into_iter()
+                    .chain(line.split_whitespace())
+                    .chain(["</s>"]);
+                let words: Vec<String> = words.map(String::from).collect();
+                for end in 2..=words.len() {
+                    for length in 1..=order.min(end) {
+                        let ngram = words[end - length..end].to_vec();
+                        *occurs[length - 1].entry(ngram.clone()).or_default() += 1;
+                        if length < end {
+                            left.entry(ngram)
+                                .or_default()
+                                .insert(words[end - length - 1].clone());
+                        }
+                    }
+                }
+            }
+            let last = how.prune.last().copied().unwrap_or(0);
+            let threshold = |n: usize| how.prune.get(n - 1).copied().unwrap_or(last);
+            let mut adjusted = Vec::new();
+            let mut discounts = Vec::new();
+            for n in 1..=order {
+                let mut counts = HashMap::new();
+                let mut of_counts = [0.0; 5];
+                for (ngram, &count) in &occurs[n - 1] {
+                    let whole = n == order || ngram[0] == "<s>";
+                    let value = if whole {
+                        count as usize
+                    } else {
+                        left[ngram].len()
+                    };
+                    let kept = count > threshold(n) && ngram.iter().all(|word| kept_word(word));
+                    counts.insert(ngram.clone(), (value as f64, kept));
+                    if value < 5 {
+                        of_counts[value] += 1.0;
+                    }
+                }
+                if n == 1 {
+                    counts.insert(vec!["<unk>".to_string()], (0.0, true));
+                }
+                let y = of_counts[1] / (of_counts[1] + 2.0 * of_counts[2]);
+                let mut discount = [0.0; 4];
+                for i in 1..4 {
+                    discount[i] = i as f64 - (i + 1) as f64 * y * of_counts[i + 1] / of_counts[i];
+                }
+                if (1..4).any(|i| of_counts[i] == 0.0 || !(0.0..=i as f64).contains(&discount[i])) {
+                    discount = [
+                        0.0,
+                        FALLBACK[0].into(),
+                        FALLBACK[1].into(),
+                        FALLBACK[2].into(),
+                    ];
+                }
+                adjusted.push(counts);
+                discounts.push(discount);
+            }
+            let predictable = adjusted[0].values().filter(|(_, kept)| *kept).count() as f64;
+            Self {
+                order,
+                adjusted,
+                discounts,
+                predictable,
+            }
+        }
+
+        /// `p(w | c)` and `γ(c)`.
+        fn prob(&self, ngram: &[String]) -> (f64, f64) {
+            let Some((word, context)) = ngram.split_last() else {
+                return (1.0 / self.predictable, 0.0);
+            };
+            let n = ngram.len();
+            let (mut total, mut spared, mut own) = (0.0, 0.0, 0.0);
+            for (other, &(count, kept)) in &self.adjusted[n - 1] {
+                if other[..n - 1] != *context {
+                    continue;
+                }
+                let discount = self.discounts[n - 1][(count as usize).min(3)];
+                total += count;
+                spared += if kept { discount } else { count };
+                if other[n - 1] == *word && kept {
+                    own = count - discount;
+                }
+            }
+            let lower = if n == 1 {
+                1.0 / self.predictable
+            } else {
+                self.prob(&ngram[1..]).0
+            };
+            if total == 0.0 {
+                (lower, 1.0)
+            } else {
+                (own / total + spared / total * lower, spared / total)
+            }
+        }
+
+        fn assert_equals(&self, trie: &Trie) {
+            for n in 1..=self.order {
+                let kept = self.adjusted[n - 1].iter().filter(|(_, (_, kept))| *kept);
+                // `<s>` is a word of the model, too.
+                assert_eq!(
+                    trie.levels[n - 1].len(),
+                    kept.clone().count() + usize::from(n == 1)
+                );
+                for (ngram, _) in kept {
+                    let ids: Vec<u32> = ngram
+                        .iter()
+                        .map(|word| trie.vocabulary.find(word).unwrap())
+                        .collect();
+                    let at = trie.find(&ids).unwrap();
+                    let level = &trie.levels[n - 1];
+                    let expected = self.prob(ngram).0.log10();
+                    assert!(
+                        (f64::from(level.log10_probs[at]) - expected).abs() < 1e-5,
+                        "{ngram:?}"
+                    );
+                    let ends = ngram[n - 1] == "</s>" || ngram[n - 1] == "<unk>";
+                    if n < self.order && !ends {
+                        let continued = [&ngram[..], &[String::new()]].concat();
+                        let expected = self.prob(&continued).1.log10();
+                        assert!(
+                            (f64::from(level.backoffs[at]) - expected).abs() < 1e-5,
+                            "{ngram:?} back-off"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn estimates_are_those_of_the_definition(
+            seed in any::<u64>(),
+            sentences in 2usize..40,
+            order in 1usize..5,
+            prune in prop::sample::select(vec![vec![], vec![0, 1], vec![0, 0, 2]]),
+            limit in prop::option::of(2usize..5),
+            memory in prop::sample::select(vec![0usize, 1 << 30]),
+        ) {
+            let text = random_text(seed, sentences, 7) + "a b c\n";
+            let mut how = Estimation { memory, ..estimation(order) };
+            how.prune = prune.into_iter().take(order).collect();
+            let mut kept = None;
+            if let Some(number) = limit {
+                let words: Vec<String> = ["a", "b", "c", "d"][..number - 1].iter().map(|word| word.to_string()).collect();
+                if number > 2 {
+                    kept = Some(words.clone());
+                    how.vocabulary = VocabularyLimit::Listed(words);
+                }
+            }
+            let special = |word: &str| word.starts_with('<');
+            let kept_word = |word: &str| special(word) || kept.as_ref().is_none_or(|kept| kept.iter().any(|other| other == word));
+            Twin::new(&text, &how, kept_word).assert_equals(&estimated(&text, &how));
+        }
+    }
+
+    #[test]
+    fn the_most_frequent_words_are_kept() {
+        let mut how = estimation(2);
+        how.vocabulary = VocabularyLimit::MostFrequent(2);
+        let trie = estimated("c b a c b\nb d\n", &how);
+        assert_eq!(
+            trie.vocabulary.words().collect::<Vec<_>>(),
+            ["<unk>", "<s>", "</s>", "c", "b"]
+        );
+    }
+
+    #[test]
+    fn options_that_contradict_themselves_are_refused() {
+        let text =
+            || vec![Source::new("t".into(), std::io::Cursor::new(b"a b\n".to_vec())).unwrap()];
+        for (order, prune, expected) in [
+            (0, vec![], "--order is 1 at least"),
+            (3, vec![1], "--prune begins with 0"),
+            (3, vec![0, 2, 1], "--prune 0 2 1 falls"),
+            (2, vec![0, 0, 1], "3 numbers for a model of order 2"),
+        ] {
+            let how = Estimation {
+                prune,
+                ..estimation(order)
+            };
+            let error = estimate(text(), &how, super::super::trie::InMemory).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

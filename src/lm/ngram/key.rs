@@ -163,10 +163,11 @@ impl Packing {
         key.lowest(self.bits).low()
     }
 
-    /// From suffix order to reading order, and back.
-    pub fn reversed<K: Key>(self, key: K, order: usize) -> K {
-        self.words(key, order).fold(K::ZERO, |reversed, word| {
-            reversed.up(self.bits).or(K::from_word(word))
+    /// Reading order: the key of words in reading order.
+    #[inline]
+    pub fn reading_order<K: Key>(self, words: impl Iterator<Item = u32>) -> K {
+        words.fold(K::ZERO, |key, word| {
+            key.up(self.bits).or(K::from_word(word))
         })
     }
 }
@@ -205,7 +206,9 @@ mod tests {
             prop_assert_eq!(packing.context(context), pack::<u128>(packing, &words[..order - 1]));
             prop_assert_eq!(packing.context_to_suffix_order(context, order), key);
             prop_assert_eq!(packing.suffix(key), pack::<u128>(packing, &words[1..]));
-            prop_assert_eq!(packing.reversed(packing.reversed(key, order), order), key);
+            let reading: u128 = packing.reading_order(words.iter().copied());
+            let back = packing.words(reading, order).collect::<Vec<_>>();
+            prop_assert_eq!(back.into_iter().rev().collect::<Vec<_>>(), words.clone());
             if order <= 4 {
                 let small: u64 = pack(packing, &words);
                 prop_assert_eq!(u128::from(small), key);

@@ -4,19 +4,35 @@
 //! head: `tokens`, `count`, `adjust`, `discount`, `normalise`, `smooth`; `estimate` joins them.
 
 mod adjust;
+mod arpa_reader;
 mod arpa_writer;
+mod backoff;
+mod compact;
 mod count;
 mod discount;
 mod estimate;
+mod file;
 mod key;
+mod mix;
 mod normalise;
+mod occupancy;
+mod prune;
 mod radix;
 mod smooth;
 mod sort;
 mod spool;
+#[cfg(test)]
+mod testing;
 mod tokens;
+mod trie;
 
+pub use arpa_reader::read_arpa;
 pub use arpa_writer::ArpaFile;
+pub use compact::{Match, NGram, State, compact, expand};
 pub use discount::FALLBACK;
 pub use estimate::{Estimation, VocabularyLimit, estimate};
+pub use file::{Kind, read, write};
+pub use mix::mix;
+pub use prune::{Limit, prune};
 pub use tokens::Reading;
+pub use trie::{InMemory, Level, Place, Trie};

@@ -53,7 +53,7 @@ impl Tokens {
             stream: Stream::new(workspace),
         };
         for (source, name) in sources.into_iter().zip(&names) {
-            source.for_each_block(reading.max_line, |block| {
+            source.for_each_block(reading.max_line, |block| -> Result<(), Error> {
                 let text = block.text.strip_suffix('\n').unwrap_or(block.text);
                 for (line, number) in text.split('\n').zip(block.first_line..) {
                     tokens

@@ -1,0 +1,119 @@
+//! The models of a command: one, or several as a mixture.
+
+use std::path::{Path, PathBuf};
+
+use crate::lm::ngram::NGram;
+use crate::lm::{Error, LanguageModel, Mixture, Source, Unit};
+
+/// Which model, or which mixture of models.
+#[derive(clap::Args)]
+pub struct Models {
+    /// A language model: an n-gram as ARPA (plain, gzip, xz) or compact binary. Several are
+    /// interpolated.
+    #[arg(long = "lm", value_name = "LM", required = true)]
+    models: Vec<PathBuf>,
+    /// Weights of several models, in their order; equal ones by default.
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        value_delimiter = ',',
+        conflicts_with = "dev"
+    )]
+    weights: Vec<f64>,
+    /// Tune the weights on this text.
+    #[arg(long, value_name = "TEXT")]
+    dev: Option<PathBuf>,
+    /// Mix models of different vocabularies, over the union of their words.
+    #[arg(long)]
+    unequal_vocabularies: bool,
+}
+
+/// What a command does with its model, of whatever kind it is.
+pub trait Work {
+    /// Does it.
+    fn with<M: LanguageModel>(self, model: &M) -> Result<(), crate::cli::Failure>;
+}
+
+impl Models {
+    /// Opens the models, mixes them if they are several, and does the work.
+    pub fn open(&self, max_line: usize, work: impl Work) -> Result<(), crate::cli::Failure> {
+        let models = self
+            .models
+            .iter()
+            .map(|path| NGram::open(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let [model] = &models[..] {
+            if self.dev.is_some() || !self.weights.is_empty() {
+                return Err("--weights and --dev are for several models: give --lm again".into());
+            }
+            return work.with(model);
+        }
+        if !self.unequal_vocabularies {
+            check_vocabularies(&models)?;
+        }
+        let names: Vec<String> = models
+            .iter()
+            .map(|model| model.name().to_string())
+            .collect();
+        let equal = vec![1.0 / models.len() as f64; models.len()];
+        let weights = if self.weights.is_empty() {
+            &equal
+        } else {
+            &self.weights
+        };
+        let mut mixture = Mixture::new(models, weights)?;
+        if let Some(dev) = &self.dev {
+            tune(&mut mixture, dev, max_line)?;
+        }
+        for (name, weight) in names.iter().zip(mixture.weights()) {
+            eprintln!("{weight:.4}\t{name}");
+        }
+        work.with(&mixture)
+    }
+}
+
+/// Words or characters, as the vocabulary tells.
+pub fn unit<M: LanguageModel>(model: &M) -> Unit {
+    model.vocabulary().unit()
+}
+
+/// Fails unless all models have the words of the first.
+pub fn check_vocabularies(models: &[NGram]) -> Result<(), Error> {
+    let Some((first, rest)) = models.split_first() else {
+        return Ok(());
+    };
+    for other in rest {
+        if let Some((word, in_first)) = first.vocabulary().difference(other.vocabulary()) {
+            let owner = if in_first { first.name() } else { other.name() };
+            return Err(Error::UnequalVocabularies {
+                first: first.name().to_string(),
+                second: other.name().to_string(),
+                word: word.to_string(),
+                owner: owner.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The weights of a mixture that suit a text best.
+pub fn tuned_weights(models: Vec<NGram>, dev: &Path, max_line: usize) -> Result<Vec<f64>, Error> {
+    let equal = vec![1.0 / models.len() as f64; models.len()];
+    let mut mixture = Mixture::new(models, &equal)?;
+    tune(&mut mixture, dev, max_line)?;
+    Ok(mixture.weights())
+}
+
+fn tune<M: LanguageModel>(
+    mixture: &mut Mixture<M>,
+    dev: &Path,
+    max_line: usize,
+) -> Result<(), Error> {
+    let unit = mixture.vocabulary().unit();
+    let mut sentences = Vec::new();
+    Source::open(dev)?.for_each_line(max_line, |line, _| -> Result<(), Error> {
+        sentences.push(mixture.vocabulary().encode(line, unit));
+        Ok(())
+    })?;
+    mixture.tune(&sentences)
+}
