@@ -1,5 +1,6 @@
 //! Experiments: the file, its stages and their cache, the run directory, the report.
 
+pub mod bench;
 mod config;
 mod measure;
 mod report;
