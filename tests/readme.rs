@@ -127,3 +127,42 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
     }
     assert!(rows >= 2, "the README has {rows} figures");
 }
+
+/// The seconds of the README's table of speeds are those of the file that it names.
+#[test]
+fn the_speeds_of_the_readme_stand_in_the_benchmarks_file() {
+    let text = readme();
+    let table = text.split("| precision, threads |").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let file = root().join("benches/results/2026-11-25-zen4.jsonl");
+    let measured: Vec<serde_json::Value> = std::fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let seconds = |ours: bool, threads: u64| -> Vec<String> {
+        measured
+            .iter()
+            .filter(|m| m["threads"] == threads && m["variant"].is_null() == ours)
+            .map(|m| format!("{:.2}", m["seconds_per_step"].as_f64().unwrap()))
+            .collect()
+    };
+    let mut rows = 0;
+    for line in table
+        .lines()
+        .filter(|line| line.contains("16, ") || line.contains("32, "))
+    {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let threads = cells[0].rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(
+            seconds(true, threads).contains(&cells[1].to_owned()),
+            "{line}"
+        );
+        assert!(
+            seconds(false, threads).contains(&cells[2].to_owned()),
+            "{line}"
+        );
+        rows += 1;
+    }
+    assert_eq!(rows, 4);
+}

@@ -183,7 +183,8 @@ fn plot(page: &mut String, title: &str, curves: &[Curve]) {
     }
     let _ = write!(
         page,
-        "<text x={right} y={height} text-anchor=end>epoch</text>"
+        "<text x={right} y={} text-anchor=end>epoch</text>",
+        height - 3.0
     );
     for (index, curve) in curves
         .iter()

@@ -32,6 +32,10 @@ pub struct Results {
     pub epochs: Vec<usize>,
     /// Training sets: name, utterances, hours.
     pub train: Vec<TrainSet>,
+    /// Figures of the final weights on the dev sets by the best path alone, before they were
+    /// stored: fractions by name, `cer.SET` where there are several sets.
+    #[serde(default)]
+    pub best_path: BTreeMap<String, f64>,
     /// Figures by set.
     pub sets: Vec<SetResult>,
 }

@@ -244,6 +244,7 @@ pub fn run(
                 hours: set.hours,
             })
             .collect(),
+        best_path: outcome.evaluation.figures.into_iter().collect(),
         sets: Vec::new(),
     };
     for (role, sets) in [("dev", &dev_sets), ("test", &test_sets)] {
