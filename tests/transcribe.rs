@@ -151,7 +151,9 @@ fn a_recording_too_short_for_a_frame_is_one_clear_line() {
     hearken::audio::write_wav(&path, &waveform).unwrap();
     let output = hearken().arg(&path).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("short.wav"), "{}", stderr(&output));
+    let message = stderr(&output);
+    assert!(message.contains("short.wav"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
 }
 
 #[test]

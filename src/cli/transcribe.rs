@@ -99,6 +99,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                     }
                     out.flush()?;
                 }
+                Err(failure) if alone => return Err(failure),
                 Err(failure) => {
                     failed += 1;
                     eprintln!("hearken: {}", failure.to_string().replace('\n', " "));
@@ -108,7 +109,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     match failed {
         0 => Ok(()),
-        1 if alone => Err("nothing was transcribed".into()),
         _ => Err(format!("{failed} of {} recordings failed", jobs.len()).into()),
     }
 }
