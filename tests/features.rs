@@ -580,7 +580,7 @@ print(json.dumps({
     assert_eq!(read["hash"], store.recipe_hash());
     assert_eq!(read["mean"].as_array().unwrap().len(), 40);
     let second: Vec<Vec<f32>> = serde_json::from_value(read["second"].clone()).unwrap();
-    let features = store.read(1).unwrap();
+    let features = store.read_stored(1).unwrap();
     assert_eq!(
         second,
         features
