@@ -24,7 +24,7 @@ pub trait LanguageModel: Sync {
     /// `log₁₀ p` of a token behind a state, and the state behind the token.
     fn score(&self, state: &Self::State, token: u32) -> Result<(f32, Self::State), Error>;
 
-    /// `log₁₀ p` of all tokens behind a state, by number: [V]. That of `<s>` is −∞.
+    /// `log₁₀ p` of all tokens behind a state, by number: `[V]`. That of `<s>` is −∞.
     fn distribution(&self, state: &Self::State) -> Result<Vec<f32>, Error>;
 
     /// `log₁₀ p` that the sentence ends here.
