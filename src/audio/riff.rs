@@ -186,7 +186,7 @@ fn begins_with_pad_byte(bytes: &[u8; 8]) -> bool {
     known(&bytes[1..5]) || !bytes[..4].iter().all(|b| (b' '..=b'~').contains(b))
 }
 
-/// The 14 bytes of every `WAVEFORMAT` and PCM's 16-bit GUID tail.
+/// How the GUID of every registered format ends; its first two bytes are the format tag.
 const SUBFORMAT_TAIL: [u8; 14] = [
     0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xAA, 0x00, 0x38, 0x9B, 0x71,
 ];
