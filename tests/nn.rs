@@ -99,8 +99,10 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
+    // A bf16 path may differ by far more than its rounding where a gate of a ReLU flips or a sum
+    // cancels: the kernels' own tests hold those against a twin that rounds the same operands.
     #[test]
-    fn every_path_computes_what_the_portable_one_does(
+    fn every_path_in_f32_computes_what_the_portable_one_does(
         mut lengths in prop::collection::vec(1usize..20, 1..20),
         cell in prop::sample::select(CELLS.to_vec()),
         bidirectional in any::<bool>(),
@@ -110,21 +112,13 @@ proptest! {
     ) {
         lengths.sort_by(|a, b| b.cmp(a));
         let config = RecurrentConfig { cells, layers, recompute, ..config(cell, bidirectional) };
-        let [portable, others @ ..] = &paths().collect::<Vec<_>>()[..] else {
-            unreachable!("every machine has the portable path")
-        };
         let run = |path| {
             let (mut parameters, stack) = build(&config, path);
             step(&mut parameters, &stack, &lengths)
         };
-        let expected = run(*portable);
-        for &path in others {
+        let expected = run(Path::Portable);
+        for path in paths().filter(|path| !path.is_bf16()) {
             for (seen, expected) in run(path).iter().zip(&expected) {
-                if path.is_bf16() {
-                    let apart = apart(seen, expected);
-                    prop_assert!(apart < 0.1, "{path} {apart}");
-                    continue;
-                }
                 let largest = expected.iter().fold(1.0, |m: f32, v| m.max(v.abs()));
                 let tolerance = largest * 1e-4;
                 for (a, b) in seen.iter().zip(expected) {
