@@ -61,11 +61,6 @@ fn default_weight() -> f64 {
 }
 
 impl Config {
-    /// Directions of a layer: 1 or 2.
-    pub fn directions(&self) -> usize {
-        1 + usize::from(self.bidirectional)
-    }
-
     /// The layer (from 0) that an output reads.
     pub fn layer_of(&self, output: &OutputConfig) -> usize {
         output

@@ -10,7 +10,7 @@ use crate::ctc;
 use crate::nn::{Mode, Packing};
 use crate::score::{Costs, ErrorCounts};
 use crate::text::{BLANK, Tokens};
-use crate::train::{BatchOrder, Evaluation, batches, stream};
+use crate::train::{Evaluation, batches_by_length};
 
 /// Frames of a batch; figures do not depend on it.
 const BATCH_FRAMES: usize = 8000;
@@ -35,8 +35,7 @@ pub(super) fn evaluate(model: &AcousticModel, data: &DataSet) -> Result<Evaluati
     let mut sums = vec![vec![Sums::default(); data.stores.len()]; outputs.len()];
     let mut sample = None;
     let lengths = data.lengths();
-    let mut rng = stream(0, "unused by this order", 0, 0);
-    for batch in batches(&lengths, BATCH_FRAMES, BatchOrder::ShortestFirst, &mut rng) {
+    for batch in batches_by_length(&lengths, BATCH_FRAMES) {
         let features = batch
             .iter()
             .map(|&index| data.read(data.examples[index].versions[0]))

@@ -35,7 +35,7 @@ pub fn initialise_from(model: &AcousticModel, initial: &Initial) -> Result<Vec<S
             .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
         match output {
             None if given.shape() == value.shape() => {
-                copy(model, index, given)?;
+                model.parameters().set(index, given)?;
                 matched += 1;
             }
             None => mismatches.push(format!(
@@ -64,15 +64,6 @@ pub fn initialise_from(model: &AcousticModel, initial: &Initial) -> Result<Vec<S
         return Err(Error::Weights(mismatches.join("; ")));
     }
     Ok(mismatches)
-}
-
-fn copy(model: &AcousticModel, index: usize, given: &Tensor) -> Result<(), Error> {
-    with_values(given, |values| {
-        model
-            .parameters()
-            .update(index, |weights| weights.copy_from_slice(values))
-    })??;
-    Ok(())
 }
 
 /// Copies the rows (of `w` `[V, D]` or of `b` `[V]`) whose symbols both inventories have; returns

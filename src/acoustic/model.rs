@@ -174,20 +174,17 @@ impl AcousticModel {
         }
         let packing = Arc::new(Packing::new(vec![features.nrows()]).ok()?);
         let features = packing.pack(&[features.reborrow()]).ok()?;
-        let finite = |tensor: &Tensor| {
-            with_values(tensor, |values| values.iter().all(|v| v.is_finite())).unwrap_or(false)
-        };
         let hidden = self
             .recurrent
             .forward(&features, &packing, None, Mode::Infer)
-            .ok()?
-            .layers;
-        if let Some(bad) = hidden.iter().position(|tensor| !finite(tensor)) {
-            return Some(format!("layer `recurrent.{bad}`"));
+            .ok()?;
+        if let Some(bad) = hidden.not_finite(&packing).ok()? {
+            return Some(format!("layer `recurrent.{}`", bad.layer));
         }
         for (index, output) in self.outputs.iter().enumerate() {
-            let logits = output.linear.forward(&hidden[output.layer]).ok()?;
-            if !finite(&logits) {
+            let logits = output.linear.forward(&hidden.layers[output.layer]).ok()?;
+            let finite = with_values(&logits, |values| values.iter().all(|v| v.is_finite()));
+            if !finite.ok()? {
                 return Some(format!("layer `output.{index}`"));
             }
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use rayon::prelude::*;
 use serde_json::json;
@@ -79,7 +78,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let recogniser = Recogniser::open(&ModelFiles::find(&name)?, &settings)?;
 
-    let said = Mutex::new(BTreeSet::new());
+    let mut said = BTreeSet::new();
     let mut failed = 0;
     let mut out = std::io::stdout().lock();
     let alone = jobs.len() == 1;
@@ -92,7 +91,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         for (job, result) in group.iter().zip(results) {
             match result {
                 Ok(transcript) => {
-                    say_once(&said, job, &transcript);
+                    say_once(&mut said, job, &transcript);
                     match args.format {
                         Format::Text => writeln!(out, "{}", line(job, &transcript.text, alone))?,
                         Format::Json => writeln!(out, "{}", object(job, &transcript, &name))?,
@@ -167,10 +166,7 @@ fn named(failure: Failure, name: &str) -> Failure {
 }
 
 /// Says what was done to recordings on the way in, each thing once.
-fn say_once(said: &Mutex<BTreeSet<String>>, job: &Job, transcript: &Transcript) {
-    let mut said = said
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+fn say_once(said: &mut BTreeSet<String>, job: &Job, transcript: &Transcript) {
     for notice in &transcript.notices {
         let notice = notice.to_string();
         if !said.contains(&notice) {

@@ -58,9 +58,9 @@ pub enum Error {
     /// A target that is to be aligned needs more frames than there are.
     #[error("cannot align: {0}")]
     Infeasible(#[from] super::Infeasible),
-    /// The logits live on an accelerator.
-    #[error("the CTC loss runs on the CPU: move the logits there first")]
-    Device,
+    /// The logits are not f32 in main memory.
+    #[error(transparent)]
+    Values(#[from] crate::nn::Error),
     /// The tensor library failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

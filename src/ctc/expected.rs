@@ -14,10 +14,10 @@ use rand_pcg::Pcg64;
 use rayon::prelude::*;
 
 use super::lanes::{Form, Kernel, Lanes};
-use super::loss::{rows_by_utterance, with_values};
+use super::loss::rows_by_utterance;
 use super::softmax::{row_statistics, softmax_row};
 use super::{BLANK, Error};
-use crate::nn::Packing;
+use crate::nn::{Packing, with_values};
 
 /// The expected cost of a batch.
 #[derive(Debug, Clone)]

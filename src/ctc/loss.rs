@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::forward_backward::{BackwardPass, Check, Forward, ForwardPass};
 use super::lanes::Form;
 use super::states::{Lattice, NotFinite, Rows};
 use super::{Error, check_labels, feasible};
-use crate::nn::Packing;
+use crate::nn::{Packing, with_values};
 
 /// The loss of a batch.
 #[derive(Debug, Clone)]
@@ -93,17 +93,6 @@ pub(super) fn loss_in(
         per_utterance,
         infeasible,
     })
-}
-
-/// The values of a contiguous f32 tensor in the processor's memory.
-pub(super) fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R, Error> {
-    let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        return Err(Error::Device);
-    };
-    let values = storage.as_slice::<f32>()?;
-    let start = layout.start_offset();
-    Ok(f(&values[start..start + layout.shape().elem_count()]))
 }
 
 /// Deals out the rows of a packed `[N, V]` to the utterances that they belong to.

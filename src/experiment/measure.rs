@@ -6,13 +6,13 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::results::Rate;
-use super::run::write_file;
 use super::sets::Prepared;
 use super::{Error, Experiment, SetResult};
 use crate::acoustic::AcousticModel;
 use crate::features::Store;
 use crate::recognise::Decoder;
 use crate::score::{Costs, ErrorCounts};
+use crate::train::{batches_by_length, write_whole};
 
 /// Frames of a batch when a set is decoded; results do not depend on it.
 const DECODE_FRAMES: usize = 8000;
@@ -30,8 +30,8 @@ pub(super) fn measure(
     let tokens = &model.outputs()[output].tokens;
     let decoder = Decoder::new(&experiment.decode, tokens.clone())?;
     let mut texts = vec![String::new(); store.len()];
-    let mut batch: Vec<usize> = Vec::new();
-    let mut flush = |batch: &mut Vec<usize>| -> Result<(), Error> {
+    let lengths: Vec<usize> = (0..store.len()).map(|index| store.frames(index)).collect();
+    for batch in batches_by_length(&lengths, DECODE_FRAMES) {
         let features = batch
             .iter()
             .map(|&index| store.read(index))
@@ -42,22 +42,9 @@ pub(super) fn measure(
             .par_iter()
             .map(|log_probs| Ok(decoder.n_best(log_probs.view(), 1)?.swap_remove(0).text))
             .collect::<Result<Vec<String>, Error>>()?;
-        for (index, text) in batch.drain(..).zip(found) {
+        for (index, text) in batch.into_iter().zip(found) {
             texts[index] = text;
         }
-        Ok(())
-    };
-    let mut frames = 0;
-    for index in 0..store.len() {
-        if !batch.is_empty() && frames + store.frames(index) > DECODE_FRAMES {
-            flush(&mut batch)?;
-            frames = 0;
-        }
-        frames += store.frames(index);
-        batch.push(index);
-    }
-    if !batch.is_empty() {
-        flush(&mut batch)?;
     }
 
     let (mut references, mut hypotheses) = (String::new(), String::new());
@@ -71,11 +58,11 @@ pub(super) fn measure(
         hypotheses.push_str(&format!("{} {found}\n", store.id(index)));
     }
     let decoded = dir.join("decode");
-    write_file(
+    write_whole(
         &decoded.join(format!("{}.ref.txt", set.name)),
         references.as_bytes(),
     )?;
-    write_file(
+    write_whole(
         &decoded.join(format!("{}.hyp.txt", set.name)),
         hypotheses.as_bytes(),
     )?;

@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::run::write_file;
 use super::{Error, Results};
 use crate::score::{Costs, ErrorCounts, Operation, align};
-use crate::train::EpochRecord;
+use crate::train::{EpochRecord, write_whole};
 
 /// Utterances shown with their alignment, the worst first.
 const WORST: usize = 25;
@@ -113,7 +112,7 @@ pub fn write_report(dir: &Path) -> Result<(), Error> {
         escape(&read("config.toml")?)
     );
     page.push_str("</html>\n");
-    write_file(&dir.join("report.html"), page.as_bytes())
+    Ok(write_whole(&dir.join("report.html"), page.as_bytes())?)
 }
 
 fn figures(page: &mut String, results: &Results) {

@@ -105,7 +105,7 @@ impl Results {
         };
         let mut text = serde_json::to_string_pretty(self).map_err(|error| at(error.into()))?;
         text.push('\n');
-        super::run::write_file(path, text.as_bytes())
+        Ok(crate::train::write_whole(path, text.as_bytes())?)
     }
 
     /// Reads results that were written.

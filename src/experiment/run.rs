@@ -1,7 +1,6 @@
 //! A run from the experiment file to the figures: prepare, features, train, decode, score, report.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::measure::measure;
 use super::results::{TrainSet, today};
@@ -15,7 +14,7 @@ use crate::recognise::{
     write_model,
 };
 use crate::text::{Lexicon, Tokens};
-use crate::train::{self, Observer, train};
+use crate::train::{self, Observer, train, write_whole};
 
 /// Where a run finds and puts things.
 #[derive(Clone, Debug)]
@@ -112,7 +111,7 @@ pub fn run(
 ) -> Result<(PathBuf, Results), Error> {
     let dir = options.runs.join(&experiment.name);
     let resolved = toml::to_string(experiment).map_err(|error| Error::Data(error.to_string()))?;
-    write_file(&dir.join("config.toml"), resolved.as_bytes())?;
+    write_whole(&dir.join("config.toml"), resolved.as_bytes())?;
 
     let recipe = Recipe::named(&experiment.features.recipe)?;
     let places = places(options);
@@ -359,19 +358,5 @@ fn start_from(name: &str, model: &AcousticModel, observer: &mut dyn Observer) ->
     for mismatch in initialise_from(model, &initial)? {
         observer.note(&format!("starting from {name}: {mismatch}"));
     }
-    Ok(())
-}
-
-/// Writes a file beside its place and renames it into it.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let at = |source| Error::File {
-        path: path.to_owned(),
-        source,
-    };
-    let parent = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(at)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(at)?;
-    file.write_all(bytes).map_err(at)?;
-    file.persist(path).map_err(|error| at(error.error))?;
     Ok(())
 }

@@ -117,10 +117,7 @@ impl Places<'_> {
             .filter(|utterance| part.holds(&utterance.id))
             .collect();
         let key = self.store_key(&listing, part, recipe, speeds);
-        let name = match part {
-            Part::HeldOut(_) => format!("{}-held-out", set.name()),
-            Part::Whole | Part::Kept(_) => set.name(),
-        };
+        let name = part.name(set);
         if utterances.is_empty() {
             return Err(Error::Data(format!("{name} holds no utterances")));
         }
@@ -164,10 +161,7 @@ impl Places<'_> {
             return false;
         };
         let key = self.store_key(&listing, part, recipe, speeds);
-        let name = match part {
-            Part::HeldOut(_) => format!("{}-held-out", set.name()),
-            Part::Whole | Part::Kept(_) => set.name(),
-        };
+        let name = part.name(set);
         self.store(&name, &key).is_file()
     }
 
@@ -227,6 +221,14 @@ impl Places<'_> {
 }
 
 impl Part {
+    /// The name of this part of a set in figures and files.
+    fn name(self, set: &SetConfig) -> String {
+        match self {
+            Self::HeldOut(_) => format!("{}-held-out", set.name()),
+            Self::Whole | Self::Kept(_) => set.name(),
+        }
+    }
+
     /// Whether an utterance belongs to the part: decided by a hash of its ID, so that neither the
     /// order nor the number of utterances matters.
     fn holds(self, id: &str) -> bool {

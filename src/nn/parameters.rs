@@ -127,6 +127,24 @@ impl Parameters {
         result.ok_or_else(|| Error::Setting("a parameter could not be changed in place".into()))
     }
 
+    /// Sets the `index`-th variable to the values of an f32 tensor.
+    ///
+    /// Fails, before anything is changed, when the shapes differ.
+    pub fn set(&self, index: usize, value: &Tensor) -> Result<(), Error> {
+        if let Some(parameter) = self.entries.get(index)
+            && parameter.var.dims() != value.dims()
+        {
+            return Err(Error::Shape {
+                what: format!("`{}`", parameter.name),
+                expected: parameter.var.dims().to_vec(),
+                found: value.dims().to_vec(),
+            });
+        }
+        with_values(value, |values| {
+            self.update(index, |target| target.copy_from_slice(values))
+        })?
+    }
+
     /// The variables as the bytes of a safetensors file, with `metadata` in its header.
     pub fn to_safetensors(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, Error> {
         let views = self

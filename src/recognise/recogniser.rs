@@ -156,11 +156,7 @@ pub fn read_model(
                 value.shape()
             )));
         }
-        crate::nn::with_values(tensor, |values| {
-            model
-                .parameters()
-                .update(index, |weights| weights.copy_from_slice(values))
-        })??;
+        model.parameters().set(index, tensor)?;
     }
     Ok((description, model))
 }

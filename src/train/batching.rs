@@ -22,23 +22,41 @@ pub enum BatchOrder {
 ///
 /// `lengths` are frames per utterance; the result holds indices into it, each exactly once, longest
 /// first within a batch. An utterance longer than the budget is a batch of its own. Lengths are
-/// compared after a random stretch of ±8% when shuffled, so batches differ from epoch to epoch.
+/// compared after a random stretch of ±8% when shuffled, so batches differ from epoch to epoch;
+/// [`batches_by_length`] is the other order.
 pub fn batches(
     lengths: &[usize],
     budget: usize,
     order: BatchOrder,
     rng: &mut Rng,
 ) -> Vec<Vec<usize>> {
+    match order {
+        BatchOrder::ShortestFirst => batches_by_length(lengths, budget),
+        BatchOrder::Shuffled => {
+            let mut all = cut(lengths, budget, || rng.random_range(0.92..1.08));
+            all.shuffle(rng);
+            let frames = |batch: &Vec<usize>| batch.iter().map(|&i| lengths[i]).sum::<usize>();
+            let largest = (0..all.len()).max_by_key(|&i| (frames(&all[i]), usize::MAX - i));
+            if let Some(largest) = largest {
+                all.swap(0, largest);
+            }
+            all
+        }
+    }
+}
+
+/// [`batches`] from the shortest utterance to the longest: for a first epoch, and wherever the order
+/// does not matter.
+pub fn batches_by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
+    cut(lengths, budget, || 1.0)
+}
+
+/// Sorts by length times `stretch` and cuts at the budget; within a batch the longest comes first.
+fn cut(lengths: &[usize], budget: usize, mut stretch: impl FnMut() -> f64) -> Vec<Vec<usize>> {
     let mut keyed: Vec<(f64, usize)> = lengths
         .iter()
         .enumerate()
-        .map(|(index, &length)| {
-            let stretch = match order {
-                BatchOrder::Shuffled => rng.random_range(0.92..1.08),
-                BatchOrder::ShortestFirst => 1.0,
-            };
-            (length as f64 * stretch, index)
-        })
+        .map(|(index, &length)| (length as f64 * stretch(), index))
         .collect();
     keyed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
 
@@ -58,13 +76,6 @@ pub fn batches(
     }
     for batch in &mut all {
         batch.sort_by_key(|&index| (std::cmp::Reverse(lengths[index]), index));
-    }
-    if order == BatchOrder::Shuffled {
-        all.shuffle(rng);
-        let frames = |batch: &Vec<usize>| batch.iter().map(|&i| lengths[i]).sum::<usize>();
-        if let Some(largest) = (0..all.len()).max_by_key(|&i| (frames(&all[i]), usize::MAX - i)) {
-            all.swap(0, largest);
-        }
     }
     all
 }

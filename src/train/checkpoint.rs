@@ -138,16 +138,27 @@ pub(super) fn write_tensors<'a, S: AsRef<str> + Ord + std::fmt::Display>(
     tensors: impl Iterator<Item = (S, &'a Tensor)>,
     metadata: Option<HashMap<String, String>>,
 ) -> Result<(), Error> {
+    let bytes = safetensors::serialize(tensors, metadata).map_err(|error| Error::File {
+        path: path.to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    write_whole(path, &bytes)
+}
+
+/// Writes a file beside its place, makes it safe on disk, and renames it into its place; folders on
+/// the way are made.
+///
+/// # Errors
+/// [`Error::File`]; what stood there before still does.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let at = |source| Error::File {
         path: path.to_owned(),
         source,
     };
-    let bytes = safetensors::serialize(tensors, metadata)
-        .map_err(|error| at(std::io::Error::other(error)))?;
     let dir = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).map_err(at)?;
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(at)?;
-    file.write_all(&bytes).map_err(at)?;
+    file.write_all(bytes).map_err(at)?;
     file.as_file().sync_data().map_err(at)?;
     file.persist(path).map_err(|error| at(error.error))?;
     Ok(())

@@ -100,14 +100,24 @@ pub fn train<T: Task>(
         source,
     })?;
     let mut run = Run::start(task, plan, observer)?;
+    let mut evaluation = None;
     while !run.state.finished {
         if run.over() {
-            run.finish()?;
+            evaluation = run.finish()?;
         } else {
             run.epoch()?;
         }
     }
-    run.outcome()
+    let evaluation = match evaluation {
+        Some(evaluation) => evaluation,
+        None => task.evaluate()?,
+    };
+    Ok(Outcome {
+        evaluation,
+        epochs: run.state.best.iter().map(|best| best.epoch).collect(),
+        steps: run.state.step,
+        mixed_paths: run.state.mixed_paths,
+    })
 }
 
 /// A run in progress.
@@ -393,7 +403,8 @@ impl<'a, T: Task> Run<'a, T> {
     }
 
     /// Averages the best epochs; keeps the best alone if the average is not at least as good.
-    fn finish(&mut self) -> Result<(), Error> {
+    /// Returns the final weights' figures where they had to be measured anew.
+    fn finish(&mut self) -> Result<Option<Evaluation>, Error> {
         let parameters = self.task.parameters();
         let mut snapshots = Vec::new();
         for best in &self.state.best {
@@ -414,7 +425,12 @@ impl<'a, T: Task> Run<'a, T> {
             .map_or(f64::INFINITY, |b| b.selection);
         let file = self.plan.dir.join("final.safetensors");
         set(parameters, &file, &average(&snapshots)?)?;
-        if snapshots.len() > 1 && self.task.evaluate()?.selection > best {
+        let mut averaged = match snapshots.len() {
+            1 => None,
+            _ => Some(self.task.evaluate()?),
+        };
+        if averaged.as_ref().is_some_and(|a| a.selection > best) {
+            averaged = None;
             self.observer.note(
                 "the average of the best epochs is not better than the best alone, which is kept",
             );
@@ -428,16 +444,8 @@ impl<'a, T: Task> Run<'a, T> {
             None,
         )?;
         self.state.finished = true;
-        self.checkpoint()
-    }
-
-    fn outcome(&self) -> Result<Outcome, Error> {
-        Ok(Outcome {
-            evaluation: self.task.evaluate()?,
-            epochs: self.state.best.iter().map(|best| best.epoch).collect(),
-            steps: self.state.step,
-            mixed_paths: self.state.mixed_paths,
-        })
+        self.checkpoint()?;
+        Ok(averaged)
     }
 }
 

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::epoch::Plan;
 use super::{Error, State, global_norm};
-use crate::nn::{Parameters, with_values};
+use crate::nn::Parameters;
 
 /// Whether a checkpoint is of this run and of a path that may continue it.
 pub(super) fn accept(state: &State, plan: &Plan, file: &Path) -> Result<State, Error> {
@@ -75,9 +75,7 @@ pub(super) fn load(
                 value.shape()
             )));
         }
-        with_values(&tensor, |values| {
-            parameters.update(index, |weights| weights.copy_from_slice(values))
-        })??;
+        parameters.set(index, &tensor)?;
     }
     Ok(())
 }
