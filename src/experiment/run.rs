@@ -7,6 +7,7 @@ use super::results::{TrainSet, today};
 use super::sets::{Part, Places, Prepared, hash};
 use super::{Error, Experiment, Results, SetConfig, write_report};
 use crate::acoustic::{AcousticModel, AcousticTask, DataSet, Initial, initialise_from};
+use crate::decode;
 use crate::features::{Normalisation, Recipe, Stats, Store};
 use crate::nn::Runtime;
 use crate::recognise::{
@@ -110,8 +111,7 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<(PathBuf, Results), Error> {
     let dir = options.runs.join(&experiment.name);
-    let resolved = toml::to_string(experiment).map_err(|error| Error::Data(error.to_string()))?;
-    write_whole(&dir.join("config.toml"), resolved.as_bytes())?;
+    write_whole(&dir.join("config.toml"), resolve(experiment)?.as_bytes())?;
 
     let recipe = Recipe::named(&experiment.features.recipe)?;
     let places = places(options);
@@ -173,7 +173,7 @@ pub fn run(
         mask_groups,
     )?;
     let data_hash = data_hash(&train_sets, &dev_sets);
-    let identity = hash(&[resolved.as_bytes(), data_hash.as_bytes()]);
+    let identity = identity(experiment, &data_hash)?;
     let path = runtime.path.to_string();
     let outcome = train(
         &task,
@@ -345,6 +345,21 @@ fn data_hash(train: &[Prepared], dev: &[Prepared]) -> String {
         .map(|set| set.key.as_bytes())
         .collect();
     hash(&keys)
+}
+
+/// What the trained weights depend on: a run with another identity is another run, whose checkpoints
+/// are not resumed. How the model is searched and what it is tested on may change.
+fn identity(experiment: &Experiment, data_hash: &str) -> Result<String, Error> {
+    let mut training = experiment.clone();
+    training.about.clear();
+    training.data.test.clear();
+    training.decode = decode::Config::default();
+    let training = resolve(&training)?;
+    Ok(hash(&[training.as_bytes(), data_hash.as_bytes()]))
+}
+
+fn resolve(experiment: &Experiment) -> Result<String, Error> {
+    toml::to_string(experiment).map_err(|error| Error::Data(error.to_string()))
 }
 
 fn start_from(name: &str, model: &AcousticModel, observer: &mut dyn Observer) -> Result<(), Error> {
