@@ -48,6 +48,9 @@ enum Command {
 /// Parses the arguments, runs the subcommand and turns its result into an exit status.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Run(_) | Command::Bench(_)) {
+        crate::nn::keep_freed_memory();
+    }
     if let Some(threads) = cli.threads
         && let Err(error) = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())

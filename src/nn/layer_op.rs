@@ -6,10 +6,10 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
 use super::gemm::{self, Start};
-use super::kernels::{self, Backward};
+use super::kernels::{self, Backward, Weights};
 use super::recurrence::{Carry, Direction, matrix, matrix_mut};
 use super::recurrent::{LayerConfig, RecurrentLayer, State};
-use super::tensor::{slice, stored};
+use super::tensor::{slice, stored, with_values};
 use super::{Cell, Error, Mode, Packing, Path};
 
 /// Whether the forward pass leaves something for the backward pass.
@@ -34,6 +34,8 @@ pub(super) struct LayerOp {
     packing: Arc<Packing>,
     start: State,
     keep: Keep,
+    /// The weights packed before, which are those that the pass is given.
+    packed: Option<Arc<Vec<Weights>>>,
     kept: Mutex<Option<Vec<Computed>>>,
     end: Arc<Mutex<Option<State>>>,
 }
@@ -68,16 +70,27 @@ impl LayerOp {
             Mode::Train { .. } if !layer.config.recompute => Keep::Activations,
             Mode::Train { .. } | Mode::Infer => Keep::Nothing,
         };
-        let op = Self {
+        let mut op = Self {
             config: layer.config.clone(),
             path: layer.runtime.path,
             packing,
             start,
             keep,
+            packed: None,
             kept: Mutex::new(None),
             end: Arc::default(),
         };
         let end = op.end.clone();
+        if mode == Mode::Infer {
+            let packed = with_values(&layer.weights, |weights| {
+                with_values(&layer.bias, |bias| {
+                    let directions = 0..layer.config.directions();
+                    let pack = |d| Weights::new(&op.direction(d, weights, bias));
+                    layer.packed.get(|| directions.map(pack).collect())
+                })
+            })??;
+            op.packed = Some(packed);
+        }
         let output = match mode {
             Mode::Infer => x.apply_op3_no_bwd(&layer.weights, &layer.bias, &op)?,
             Mode::Train { .. } => x.apply_op3(&layer.weights, &layer.bias, op)?,
@@ -134,8 +147,17 @@ impl LayerOp {
     ) -> Computed {
         let direction = self.direction(d, weights, bias);
         let frames = self.packing.frames();
+        let fresh;
+        let packed = match self.packed.as_ref().and_then(|packed| packed.get(d)) {
+            Some(packed) => packed,
+            None => {
+                fresh = Weights::new(&direction);
+                &fresh
+            }
+        };
         let mut gates = vec![0.0; frames * self.width()];
-        kernels::project(&direction, matrix(x, self.config.input), &mut gates);
+        let x = matrix(x, self.config.input);
+        kernels::project(packed, &direction, x, &mut gates);
         let (hidden, cell) = self.start(d);
         let mut end = State {
             hidden: hidden.to_vec(),
@@ -148,7 +170,7 @@ impl LayerOp {
             cell: &mut end.cell,
         };
         let target = kept.then_some(&mut cells[..]);
-        kernels::forward(&direction, &mut gates, output, target, carry);
+        kernels::forward(packed, &direction, &mut gates, output, target, carry);
         if keep == Keep::Nothing {
             gates = Vec::new();
         }

@@ -1,17 +1,21 @@
 //! The affine map that stands above the recurrent layers.
 
+use std::sync::Arc;
+
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 
-use super::gemm::{self, Start};
+use super::gemm::{self, PackedB, Start};
 use super::recurrence::matrix;
-use super::tensor::{slice, stored};
-use super::{Error, Parameters, Path, Runtime};
+use super::tensor::{slice, stored, with_values};
+use super::{Derived, Error, Parameters, Path, Runtime};
 
 /// `y = x W^T + b`. Parameters: `NAME.w` `[V, D]`, `NAME.b` `[V]`.
 pub struct Linear {
     weights: Tensor,
     bias: Tensor,
     runtime: Runtime,
+    /// `W^T`, packed for the path.
+    packed: Derived<PackedB>,
 }
 
 impl Linear {
@@ -37,6 +41,7 @@ impl Linear {
             weights: parameters.add(format!("{name}.w"), &weights, true)?,
             bias: parameters.add(format!("{name}.b"), &bias, false)?,
             runtime,
+            packed: Derived::new(parameters.version()),
         })
     }
 
@@ -53,9 +58,15 @@ impl Linear {
                 found: vec![rows, dim],
             });
         }
+        let path = self.runtime.path;
+        let packed = with_values(&self.weights, |weights| {
+            let transposed = matrix(weights, input).reversed_axes();
+            self.packed.get(|| PackedB::new(path, transposed))
+        })?;
         let op = LinearOp {
-            path: self.runtime.path,
+            path,
             input,
+            packed,
         };
         Ok(x.contiguous()?.apply_op3(&self.weights, &self.bias, op)?)
     }
@@ -64,6 +75,7 @@ impl Linear {
 struct LinearOp {
     path: Path,
     input: usize,
+    packed: Arc<PackedB>,
 }
 
 impl CustomOp3 for LinearOp {
@@ -75,24 +87,16 @@ impl CustomOp3 for LinearOp {
         &self,
         x: &CpuStorage,
         x_layout: &Layout,
-        weights: &CpuStorage,
-        weights_layout: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = matrix(slice(x, x_layout)?, self.input);
-        let weights = matrix(slice(weights, weights_layout)?, self.input);
         let bias = slice(bias, bias_layout)?;
         let mut output = vec![0.0; x.nrows() * bias.len()];
         let start = Start::Row(bias);
-        gemm::product(
-            self.path,
-            x,
-            weights.reversed_axes(),
-            start,
-            &mut output,
-            bias.len(),
-        );
+        self.packed.product(x, start, &mut output, bias.len());
         Ok((CpuStorage::F32(output), (x.nrows(), bias.len()).into()))
     }
 

@@ -5,6 +5,7 @@
 //! hand-written backward pass ([`RecurrentLayer`]); its arithmetic stands in [`recurrence`], as
 //! plain loops over slices with one product a time step.
 
+mod allocator;
 mod cell;
 mod dropout;
 mod embedding;
@@ -24,6 +25,7 @@ mod stack;
 mod tensor;
 mod version;
 
+pub use allocator::keep_freed_memory;
 pub use cell::Cell;
 pub use dropout::dropout;
 pub use embedding::Embedding;

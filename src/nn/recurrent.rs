@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::kernels::Weights;
 use super::layer_op::LayerOp;
 use super::tensor::with_values;
-use super::{Cell, Error, Mode, Packing, Parameters, Runtime};
+use super::{Cell, Derived, Error, Mode, Packing, Parameters, Runtime};
 
 /// What a recurrent layer is.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +63,8 @@ pub struct RecurrentLayer {
     pub(super) runtime: Runtime,
     pub(super) weights: Tensor,
     pub(super) bias: Tensor,
+    /// Each direction's weights, packed for inference.
+    pub(super) packed: Derived<Vec<Weights>>,
     name: String,
 }
 
@@ -98,6 +101,7 @@ impl RecurrentLayer {
         Ok(Self {
             weights: parameters.add(format!("{name}.w"), &weights, true)?,
             bias: parameters.add(format!("{name}.b"), &bias, false)?,
+            packed: Derived::new(parameters.version()),
             name: name.into(),
             config,
             runtime,

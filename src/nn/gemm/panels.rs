@@ -54,6 +54,11 @@ impl<K: Kernel> Packed<K> {
         }
     }
 
+    /// The kernel that it is packed for.
+    pub(in crate::nn) fn kernel(&self) -> K {
+        self.kernel
+    }
+
     /// The words of one panel.
     pub(in crate::nn) fn panel(&self, index: usize) -> &[K::Word] {
         let panel = self.inner.div_ceil(K::DEPTH) * K::COLUMNS;

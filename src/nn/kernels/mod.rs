@@ -2,7 +2,7 @@
 //!
 //! What [`super::recurrence`] says in plain loops, done with packed weights and SIMD:
 //!
-//! - `W_hh` is packed once a pass, so that the four gates of the same cells come out of the
+//! - `W_hh` is packed once a pass (and in inference once for all), so that the four gates of the same cells come out of the
 //!   product together and their non-linearities follow while the sums are still in the first
 //!   level of cache.
 //! - Panels of `W_hh` are walked forwards at one time step and backwards at the next, so that
@@ -23,63 +23,84 @@ mod recurrence;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::gemm::kernel::Kernel;
-use super::gemm::{self, Start};
+#[cfg(target_arch = "x86_64")]
+use super::gemm::panels::Packed;
+use super::gemm::{self, PackedB, Start};
 #[cfg(target_arch = "x86_64")]
 use super::gemm::{avx2::Avx2, avx512::Avx512, bf16::Bf16};
 use super::recurrence::{self as plain, Carry, Direction, WeightGradients, matrix, matrix_mut};
 use super::{Cell, Path};
 
-/// Calls a function of this room's `recurrence` with the kernel of a path, or its plain twin.
-macro_rules! on_path {
-    ($path:expr, $function:ident($($argument:expr),*), $twin:expr) => {
-        match $path {
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2 => match Avx2::detect() {
-                Some(kernel) => recurrence::$function(kernel, $($argument),*),
-                None => $twin,
-            },
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512 => match Avx512::detect() {
-                Some(kernel) => recurrence::$function(kernel, $($argument),*),
-                None => $twin,
-            },
-            #[cfg(target_arch = "x86_64")]
-            Path::Bf16Avx512 => match Bf16::detect() {
-                Some(kernel) => recurrence::$function(kernel, $($argument),*),
-                None => $twin,
-            },
-            _ => $twin,
+/// One direction's weights as the kernels of its path read them: made once a pass in training, and
+/// once for all in inference.
+pub(super) struct Weights {
+    input: PackedB,
+    recurrent: Recurrent,
+}
+
+/// `W_hh^T` in the panels of its path; the plain twin reads it as it is.
+enum Recurrent {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Packed<Avx2>),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Packed<Avx512>),
+    #[cfg(target_arch = "x86_64")]
+    Bf16(Packed<Bf16>),
+}
+
+impl Weights {
+    /// Packs the weights of a direction for its path.
+    pub(super) fn new(direction: &Direction<'_, f32>) -> Self {
+        let recurrent =
+            match direction.path {
+                #[cfg(target_arch = "x86_64")]
+                Path::Avx2 => Avx2::detect()
+                    .map(|kernel| Recurrent::Avx2(recurrence::pack(kernel, direction))),
+                #[cfg(target_arch = "x86_64")]
+                Path::Avx512 => Avx512::detect()
+                    .map(|kernel| Recurrent::Avx512(recurrence::pack(kernel, direction))),
+                #[cfg(target_arch = "x86_64")]
+                Path::Bf16Avx512 => Bf16::detect()
+                    .map(|kernel| Recurrent::Bf16(recurrence::pack(kernel, direction))),
+                _ => None,
+            };
+        Self {
+            input: PackedB::new(direction.path, direction.input.reversed_axes()),
+            recurrent: recurrent.unwrap_or(Recurrent::Plain),
         }
-    };
+    }
 }
 
 /// `x W_ih^T + b` for all frames at once: `x` `[N, D]` into `gates` `[N, G·H]`.
-pub(super) fn project(direction: &Direction<'_, f32>, x: ArrayView2<'_, f32>, gates: &mut [f32]) {
-    let weights = direction.input.reversed_axes();
-    let start = Start::Row(direction.bias);
-    gemm::product(
-        direction.path,
-        x,
-        weights,
-        start,
-        gates,
-        direction.bias.len(),
-    );
+pub(super) fn project(
+    weights: &Weights,
+    direction: &Direction<'_, f32>,
+    x: ArrayView2<'_, f32>,
+    gates: &mut [f32],
+) {
+    let (start, width) = (Start::Row(direction.bias), direction.bias.len());
+    weights.input.product(x, start, gates, width);
 }
 
 /// The recurrence over what [`project`] left; see [`plain::forward`].
 pub(super) fn forward(
+    weights: &Weights,
     direction: &Direction<'_, f32>,
     gates: &mut [f32],
     output: ArrayViewMut2<'_, f32>,
     cells: Option<&mut [f32]>,
     carry: Carry<'_, f32>,
 ) {
-    on_path!(
-        direction.path,
-        forward(direction, gates, output, cells, carry),
-        plain::forward(direction, gates, output, cells, carry)
-    )
+    match &weights.recurrent {
+        Recurrent::Plain => plain::forward(direction, gates, output, cells, carry),
+        #[cfg(target_arch = "x86_64")]
+        Recurrent::Avx2(w) => recurrence::forward(w, direction, gates, output, cells, carry),
+        #[cfg(target_arch = "x86_64")]
+        Recurrent::Avx512(w) => recurrence::forward(w, direction, gates, output, cells, carry),
+        #[cfg(target_arch = "x86_64")]
+        Recurrent::Bf16(w) => recurrence::forward(w, direction, gates, output, cells, carry),
+    }
 }
 
 /// The gradients of one direction's weights, from what [`forward`] left.
@@ -115,20 +136,31 @@ pub(super) fn backward(
     } = passed;
     let (width, h) = direction.recurrent.dim();
     let dim = x.ncols();
-    on_path!(
-        direction.path,
-        backward(direction, gates, cells, start.1, d_output, d_bias),
-        {
-            plain::backward(direction, gates, cells, start.1, d_output);
-            let (input, recurrent) = matrix_mut(d_weights, dim + h).split_at(Axis(1), dim);
-            let gradients = WeightGradients {
-                input,
-                recurrent,
-                bias: d_bias,
-            };
-            return plain::weight_gradients(direction, gates, x, output, start.0, gradients);
-        }
-    );
+    let done = match direction.path {
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 => Avx2::detect().map(|kernel| {
+            recurrence::backward(kernel, direction, gates, cells, start.1, d_output, d_bias)
+        }),
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx512 => Avx512::detect().map(|kernel| {
+            recurrence::backward(kernel, direction, gates, cells, start.1, d_output, d_bias)
+        }),
+        #[cfg(target_arch = "x86_64")]
+        Path::Bf16Avx512 => Bf16::detect().map(|kernel| {
+            recurrence::backward(kernel, direction, gates, cells, start.1, d_output, d_bias)
+        }),
+        _ => None,
+    };
+    if done.is_none() {
+        plain::backward(direction, gates, cells, start.1, d_output);
+        let (input, recurrent) = matrix_mut(d_weights, dim + h).split_at(Axis(1), dim);
+        let gradients = WeightGradients {
+            input,
+            recurrent,
+            bias: d_bias,
+        };
+        return plain::weight_gradients(direction, gates, x, output, start.0, gradients);
+    }
     let d_gates = matrix(gates, width).reversed_axes();
     gemm::product(direction.path, d_gates, x, Start::Zero, d_weights, dim + h);
     let previous = plain::previous_hidden(direction, output, start.0, h);

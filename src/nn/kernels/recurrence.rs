@@ -23,19 +23,24 @@ fn pack_gates<K: Kernel>(kernel: K, recurrent: ArrayView2<f32>) -> Packed<K> {
     })
 }
 
+/// `W_hh^T` as [`forward`] reads it.
+pub(super) fn pack<K: Kernel>(kernel: K, direction: &Direction<'_, f32>) -> Packed<K> {
+    match direction.cell {
+        Cell::Lstm => pack_gates(kernel, direction.recurrent),
+        _ => Packed::new(kernel, direction.recurrent.reversed_axes()),
+    }
+}
+
 pub(super) fn forward<K: Cells>(
-    kernel: K,
+    weights: &Packed<K>,
     direction: &Direction<'_, f32>,
     gates: &mut [f32],
     mut output: ArrayViewMut2<'_, f32>,
     mut cells: Option<&mut [f32]>,
     carry: Carry<'_, f32>,
 ) {
+    let kernel = weights.kernel();
     let (width, h) = direction.recurrent.dim();
-    let weights = match direction.cell {
-        Cell::Lstm => pack_gates(kernel, direction.recurrent),
-        _ => Packed::new(kernel, direction.recurrent.reversed_axes()),
-    };
     let mut packed = Buffer::default();
     for (step, number) in direction.packing.walk(direction.reversed).zip(0..) {
         let n = step.batch;

@@ -71,9 +71,11 @@ impl Case {
             hidden: &mut hidden,
             cell: &mut cell,
         };
-        project(&direction, self.x.view(), &mut gates);
+        let weights = Weights::new(&direction);
+        project(&weights, &direction, self.x.view(), &mut gates);
         let columns = both.slice_mut(s![.., h..]);
         forward(
+            &weights,
             &direction,
             &mut gates,
             columns,
