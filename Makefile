@@ -1,7 +1,8 @@
 # hearken. On a fresh machine with a Rust toolchain and a C compiler:
 #   make demo    builds, and transcribes real recordings with the models in models/
 #   make test    builds, and runs all tests
-# Each installs what else it needs (CMake 3.26 for HDF5; h5py for one test) into .tools/, without root.
+#   make bench   builds, and measures training steps, CTC and filterbanks beside PyTorch and kaldi-native-fbank
+# Each installs what else it needs (CMake 3.26 for HDF5; h5py for one test; the peers) into .tools/, without root.
 
 TOOLS := $(CURDIR)/.tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -11,7 +12,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 # The Python that the tests ask whether h5py reads our feature stores.
 export HEARKEN_PYTHON := $(TOOLS)/bin/python
 
-.PHONY: demo test build cmake h5py
+.PHONY: demo test bench build cmake h5py
 
 build: cmake
 	cargo build --release
@@ -26,6 +27,13 @@ demo: build
 
 test: cmake h5py
 	cargo test --release
+
+# A quiet machine and half an hour: rows that the file holds already are not measured again.
+bench: build
+	@test -x $(TOOLS)/peers/bin/python || python3 -m venv $(TOOLS)/peers
+	@$(TOOLS)/peers/bin/python -c 'import torch, kaldi_native_fbank' 2>/dev/null \
+	  || $(TOOLS)/peers/bin/python -m pip install --quiet torch numpy kaldi-native-fbank
+	$(TOOLS)/peers/bin/python benches/peers/compare.py $(BIN) $(or $(OUT),benches/results/$(shell date +%F).jsonl)
 
 cmake:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

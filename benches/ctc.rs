@@ -13,6 +13,8 @@ const BATCH: usize = 16;
 const LABELS: u32 = 80;
 
 fn forward_and_backward(criterion: &mut Criterion) {
+    // As training has it.
+    hearken::nn::keep_freed_memory();
     let packing = Arc::new(Packing::new(vec![FRAMES; BATCH]).unwrap());
     for vocabulary in [30u32, 1000] {
         let mut state = 1u32;

@@ -295,10 +295,9 @@ fn a_dry_run_prints_the_plan_and_touches_nothing() {
     let output = run(dir.path(), "runs", &["--dry-run"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let plan = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        plan.contains("parameters") && plan.contains("digits"),
-        "{plan}"
-    );
+    for part in ["parameters", "digits", "MiB a step"] {
+        assert!(plan.contains(part), "{plan}");
+    }
     assert!(!dir.path().join("runs").exists());
 }
 

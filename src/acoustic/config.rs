@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Error, SpecAugment};
-use crate::nn::Cell;
+use crate::nn::{Cell, RecurrentConfig};
 
 /// The architecture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,11 @@ pub struct Config {
     /// Initial bias of the LSTM's forget gate (Gers et al. 2000 and Jozefowicz et al. 2015: 1).
     #[serde(default = "default_forget_bias")]
     pub forget_bias: f64,
+    /// Whether training computes activations again in the backward pass instead of keeping them:
+    /// the same bytes for a third more work and much less memory; `hearken run --dry-run` tells
+    /// what a batch needs either way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// The CTC outputs, at least one; the first is what decoding uses by default.
     #[serde(rename = "output")]
     pub outputs: Vec<OutputConfig>,
@@ -61,6 +66,20 @@ fn default_weight() -> f64 {
 }
 
 impl Config {
+    /// The recurrent layers over `input` features a frame.
+    pub fn recurrent(&self, input: usize) -> RecurrentConfig {
+        RecurrentConfig {
+            cell: self.cell,
+            input,
+            cells: self.cells,
+            layers: self.layers,
+            bidirectional: self.bidirectional,
+            dropout: self.dropout as f32,
+            forget_bias: Some(self.forget_bias as f32),
+            recompute: self.recompute,
+        }
+    }
+
     /// The layer (from 0) that an output reads.
     pub fn layer_of(&self, output: &OutputConfig) -> usize {
         output

@@ -7,9 +7,7 @@ use ndarray::{Array2, ArrayView2};
 
 use super::{Config, Error};
 use crate::ctc;
-use crate::nn::{
-    Linear, Mode, Packing, Parameters, Recurrent, RecurrentConfig, Runtime, with_values,
-};
+use crate::nn::{Linear, Mode, Packing, Parameters, Recurrent, Runtime, with_values};
 use crate::text::Tokens;
 
 /// One CTC output: its inventory and its linear layer.
@@ -56,16 +54,7 @@ impl AcousticModel {
             )));
         }
         let mut parameters = Parameters::new(seed);
-        let stack = RecurrentConfig {
-            cell: config.cell,
-            input,
-            cells: config.cells,
-            layers: config.layers,
-            bidirectional: config.bidirectional,
-            dropout: config.dropout as f32,
-            forget_bias: Some(config.forget_bias as f32),
-            recompute: false,
-        };
+        let stack = config.recurrent(input);
         let recurrent = Recurrent::new(&mut parameters, "recurrent", &stack, runtime)?;
         let width = recurrent.output();
         let outputs = config

@@ -93,6 +93,16 @@ pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<Stri
         "train        {} epochs, {} frames a batch",
         experiment.train.epochs, experiment.train.batch_frames
     ));
+    let mut layers = experiment.model.recurrent(recipe.dim());
+    let mut needs = |recompute| {
+        layers.recompute = recompute;
+        layers.memory(experiment.train.batch_frames).total() >> 20
+    };
+    lines.push(format!(
+        "memory       {} MiB a step; {} with `model.recompute = true`, which takes a third longer",
+        needs(false),
+        needs(true)
+    ));
     if let Some(output) = model.outputs().get(experiment.decode.output) {
         let decoder = Decoder::new(&experiment.decode, output.tokens.clone())?;
         lines.push(format!("decode       {decoder}"));
