@@ -13,7 +13,8 @@ use crate::text::Tokens;
 /// forward algorithm over all its alignments (Graves et al. 2006, section 4.1): no beam.
 #[derive(Clone, Debug)]
 pub struct Choices {
-    texts: Vec<(String, Vec<u32>)>,
+    tokens: Tokens,
+    texts: Vec<Vec<u32>>,
 }
 
 impl Choices {
@@ -28,11 +29,14 @@ impl Choices {
         let texts = texts
             .iter()
             .map(|text| match tokens.encode_text(text) {
-                Ok(encoded) => Ok((text.clone(), encoded)),
+                Ok(encoded) => Ok(encoded),
                 Err(error) => Err(Error::Config(format!("`decode.choices`: {error}"))),
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { texts })
+        Ok(Self {
+            tokens: tokens.clone(),
+            texts,
+        })
     }
 
     /// How many texts there are.
@@ -54,19 +58,13 @@ impl Choices {
         let packed = packing.pack(&[log_probs])?;
         let packing = Arc::new(packing);
         let mut hypotheses = Vec::new();
-        for (text, tokens) in &self.texts {
-            if ctc::feasible(log_probs.nrows(), tokens).is_err() {
+        for text in &self.texts {
+            if ctc::feasible(log_probs.nrows(), text).is_err() {
                 continue;
             }
-            let loss = ctc::loss(&packed, &packing, std::slice::from_ref(tokens))?;
+            let loss = ctc::loss(&packed, &packing, std::slice::from_ref(text))?;
             let score = -loss.per_utterance[0];
-            hypotheses.push(Hypothesis {
-                tokens: tokens.clone(),
-                text: text.clone(),
-                score,
-                acoustic: score,
-                language: 0.0,
-            });
+            hypotheses.push(Hypothesis::spelled(text.clone(), &self.tokens, score));
         }
         hypotheses.sort_by(|a, b| b.score.total_cmp(&a.score));
         hypotheses.truncate(n.max(1));

@@ -9,18 +9,11 @@ use crate::text::Tokens;
 /// Decodes `[T, V]` log-probabilities (nats) by the best path: the most probable token of each
 /// frame, repeats merged, blanks dropped. `score` is the log-probability of that one path.
 pub fn greedy(log_probs: ArrayView2<f32>, tokens: &Tokens) -> Hypothesis {
-    let collapsed = ctc::best_path(log_probs);
+    let path = ctc::best_path(log_probs);
     let best =
         |row: ndarray::ArrayView1<f32>| row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let score = log_probs.outer_iter().map(best).sum();
-    let text = tokens.decode(&collapsed);
-    Hypothesis {
-        tokens: collapsed,
-        text,
-        score,
-        acoustic: score,
-        language: 0.0,
-    }
+    Hypothesis::spelled(path, tokens, score)
 }
 
 #[cfg(test)]

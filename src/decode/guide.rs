@@ -1,27 +1,50 @@
 //! What else than the acoustic model knows which prefixes are likely: the seam between the search
 //! and language models, lexicons and hot words.
 
+use super::hypothesis::{Word, spelled_words};
+use crate::text::Tokens;
+
+/// A token with which a prefix was extended, and the guide's label of that extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The token.
+    pub token: u32,
+    /// Which of the ways that the guide offered for it.
+    pub label: u32,
+}
+
 /// Scores prefixes as they grow, a token at a time.
 ///
 /// The search adds a guide's scores to the acoustic log-probability: a prefix's guide score is the
-/// sum of [`score`](Guide::score) over its tokens, a hypothesis's has [`finish`](Guide::finish) on
-/// top. Scores are in nats, already weighted; `-∞` forbids.
+/// sum of its extensions' scores, a hypothesis's has [`finish`](Guide::finish) on top. Scores are
+/// in nats, already weighted.
+///
+/// A guide may offer several ways to read one token, told apart by a label (the token ends this
+/// word or that one); each is a prefix of its own.
 pub trait Guide {
     /// What the guide remembers of a prefix.
-    type State: Clone;
+    type State;
 
     /// The state of the empty prefix.
     fn start(&self) -> Self::State;
 
-    /// What extending a prefix with a token adds. Called for every candidate of every frame: cheap,
-    /// from what `advance` prepared.
-    fn score(&self, state: &Self::State, token: u32) -> f32;
+    /// Calls `each` with the label and the score of every way to extend a prefix with a token; not
+    /// at all if there is none. Called for every candidate of every frame: cheap, from what
+    /// `advance` prepared.
+    fn extend(&self, state: &Self::State, token: u32, each: impl FnMut(u32, f32));
 
     /// The state of the extended prefix. Called once for each prefix that enters the beam.
-    fn advance(&self, state: &Self::State, token: u32) -> Self::State;
+    fn advance(&self, state: &Self::State, step: Step) -> Self::State;
 
-    /// What ending the utterance here adds.
-    fn finish(&self, state: &Self::State) -> f32;
+    /// Calls `each` with the label and the score of every way to end the utterance here; not at all
+    /// if it cannot.
+    fn finish(&self, state: &Self::State, each: impl FnMut(u32, f32));
+
+    /// The words of a prefix that ends the utterance in the way `end`; in none if that is `None`:
+    /// if nothing in the beam could end, all is returned as it is.
+    fn words(&self, tokens: &Tokens, steps: &[Step], _end: Option<u32>) -> Vec<Word> {
+        spelled_words(tokens, steps)
+    }
 }
 
 /// No guide: the acoustic model alone.
@@ -33,13 +56,13 @@ impl Guide for Unguided {
 
     fn start(&self) {}
 
-    fn score(&self, (): &(), _token: u32) -> f32 {
-        0.0
+    fn extend(&self, (): &(), _token: u32, mut each: impl FnMut(u32, f32)) {
+        each(0, 0.0);
     }
 
-    fn advance(&self, (): &(), _token: u32) {}
+    fn advance(&self, (): &(), _step: Step) {}
 
-    fn finish(&self, (): &()) -> f32 {
-        0.0
+    fn finish(&self, (): &(), mut each: impl FnMut(u32, f32)) {
+        each(0, 0.0);
     }
 }

@@ -1,11 +1,18 @@
 //! What a decoder returns.
 
+use std::ops::Range;
+
+use super::Step;
+use crate::text::Tokens;
+
 /// One guess at what was said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hypothesis {
     /// The tokens, collapsed: no blanks.
     pub tokens: Vec<u32>,
-    /// Their text.
+    /// The words that they spell, or that a lexicon says they pronounce.
+    pub words: Vec<Word>,
+    /// The words' texts with a space between.
     pub text: String,
     /// What ranks it, in nats; higher is better: the sum of the two parts below.
     pub score: f32,
@@ -15,4 +22,99 @@ pub struct Hypothesis {
     /// What guided the search besides the acoustic model: the weighted language model and word
     /// bonuses. 0 without.
     pub language: f32,
+}
+
+/// A word of a hypothesis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Its spelling.
+    pub text: String,
+    /// Its tokens among those of the hypothesis; the space before it is not one of them.
+    pub tokens: Range<usize>,
+}
+
+impl Hypothesis {
+    pub(super) fn new(tokens: Vec<u32>, words: Vec<Word>, acoustic: f32, language: f32) -> Self {
+        let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+        let text = texts.join(" ");
+        Self {
+            tokens,
+            words,
+            text,
+            score: acoustic + language,
+            acoustic,
+            language,
+        }
+    }
+
+    /// A hypothesis of the acoustic model alone.
+    pub(super) fn spelled(spelled: Vec<u32>, tokens: &Tokens, acoustic: f32) -> Self {
+        let steps: Vec<_> = spelled
+            .iter()
+            .map(|&token| Step { token, label: 0 })
+            .collect();
+        let words = spelled_words(tokens, &steps);
+        Self::new(spelled, words, acoustic, 0.0)
+    }
+}
+
+/// The words that tokens spell: what stands between spaces in an inventory of characters, every
+/// token in any other.
+pub(super) fn spelled_words(tokens: &Tokens, steps: &[Step]) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut within = false;
+    for (at, step) in steps.iter().enumerate() {
+        if Some(step.token) == tokens.space() {
+            within = false;
+            continue;
+        }
+        let Some(symbol) = tokens.symbols().get(step.token as usize) else {
+            continue;
+        };
+        match words.last_mut() {
+            Some(word) if within => {
+                word.text.push_str(symbol);
+                word.tokens.end = at + 1;
+            }
+            _ => words.push(Word {
+                text: symbol.clone(),
+                tokens: at..at + 1,
+            }),
+        }
+        within = tokens.is_characters();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(tokens: &Tokens, text: &str) -> Vec<(String, Range<usize>)> {
+        let encoded = tokens.encode_text(text).unwrap();
+        let steps: Vec<_> = encoded
+            .iter()
+            .map(|&token| Step { token, label: 0 })
+            .collect();
+        let words = spelled_words(tokens, &steps);
+        words
+            .into_iter()
+            .map(|word| (word.text, word.tokens))
+            .collect()
+    }
+
+    #[test]
+    fn spaces_separate_the_words_of_characters() {
+        let expected = [("it's".into(), 1..5), ("a".into(), 7..8)];
+        assert_eq!(words(&Tokens::characters(), " it's  a "), expected);
+        assert_eq!(words(&Tokens::characters(), " "), []);
+    }
+
+    #[test]
+    fn every_phone_is_a_word() {
+        assert_eq!(
+            words(&Tokens::phones(), "HH AH"),
+            [("HH".into(), 0..1), ("AH".into(), 1..2)]
+        );
+    }
 }

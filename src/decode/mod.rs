@@ -1,19 +1,33 @@
 //! From log-probabilities of tokens to words.
 
+mod character_guide;
 mod choices;
+mod confidence;
 mod config;
 mod greedy;
 mod guide;
+mod hot_words;
 mod hypothesis;
+mod lexicon_tree;
 mod prefix_beam;
 mod prefixes;
+mod rescore;
+mod times;
+mod word_guide;
 
+pub use character_guide::{CharacterGuide, CharacterState};
 pub use choices::Choices;
+pub use confidence::{Calibration, normalised_cross_entropy, word_posteriors};
 pub use config::{Config, Method};
 pub use greedy::greedy;
-pub use guide::{Guide, Unguided};
-pub use hypothesis::Hypothesis;
+pub use guide::{Guide, Step, Unguided};
+pub use hot_words::{Both, HotPhrase, HotWords};
+pub use hypothesis::{Hypothesis, Word};
+pub use lexicon_tree::{LexiconTree, Spelling};
 pub use prefix_beam::PrefixBeam;
+pub use rescore::{oracle, rescore, sentence_scores};
+pub use times::{Boundaries, TimedToken, TimedWord, word_times};
+pub use word_guide::{Weights, WordGuide, WordState, pronounce, spell};
 
 /// What can be wrong with a search's settings or its input.
 #[derive(Debug, thiserror::Error)]

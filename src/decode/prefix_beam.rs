@@ -18,7 +18,7 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::prefixes::{Prefix, Prefixes, ROOT};
-use super::{Guide, Hypothesis, Unguided};
+use super::{Guide, Hypothesis, Step, Unguided};
 use crate::text::{BLANK, Tokens};
 
 /// The search and its pruning. With a beam that holds every prefix and thresholds of infinity it is
@@ -58,17 +58,25 @@ struct Entry {
     total: f32,
 }
 
-/// A prefix that may be in the next beam: that of `entry`, extended by `token` unless it is the
+/// A prefix that may be in the next beam: that of `entry`, extended by `step` unless that is the
 /// blank.
 #[derive(Clone, Copy)]
 struct Candidate {
     score: f32,
     entry: u32,
-    token: u32,
+    step: Step,
     blank: f32,
     label: f32,
     total: f32,
+    /// What the guide gives the step.
+    guide: f32,
 }
+
+/// The step of a prefix that stays as it is.
+const STAY: Step = Step {
+    token: BLANK,
+    label: 0,
+};
 
 impl Candidate {
     /// Best first. Of equals, the one that is first in the beam: the order is total and the same
@@ -78,7 +86,8 @@ impl Candidate {
             .score
             .total_cmp(&self.score)
             .then(self.entry.cmp(&other.entry))
-            .then(self.token.cmp(&other.token))
+            .then(self.step.token.cmp(&other.step.token))
+            .then(self.step.label.cmp(&other.step.label))
     }
 }
 
@@ -211,10 +220,11 @@ impl<'a, G: Guide> Search<'a, G> {
             self.candidates.push(Candidate {
                 score,
                 entry: slot,
-                token: BLANK,
+                step: STAY,
                 blank,
                 label,
                 total,
+                guide: 0.0,
             });
         }
         best
@@ -234,40 +244,55 @@ impl<'a, G: Guide> Search<'a, G> {
     /// Every prefix extended by every token that makes a prefix not yet in the beam. Returns the
     /// best score.
     fn extend(&mut self, mut best: f32) -> f32 {
+        let threshold = self.options.beam_threshold;
         let Self {
-            extensions,
+            beam,
             candidates,
             prefixes,
-            guide,
+            first_child,
+            next_child,
             taken,
             ..
         } = self;
-        for (slot, entry) in (0..).zip(&self.beam) {
-            let mut child = self.first_child[slot as usize];
-            while child != NOWHERE {
-                taken[self.beam[child as usize].last as usize] = slot;
-                child = self.next_child[child as usize];
+        for (slot, entry) in (0..).zip(beam.iter()) {
+            let children = || {
+                std::iter::successors(Some(first_child[slot as usize]), |&child| {
+                    next_child.get(child as usize).copied()
+                })
+                .map_while(|child| beam.get(child as usize))
+            };
+            for child in children() {
+                taken[child.last as usize] = slot;
             }
             let before = prefixes.guide(entry.prefix);
             let state = prefixes.state(entry.prefix);
-            for &(token, log_prob) in extensions.iter() {
-                if taken[token as usize] == slot {
-                    continue;
-                }
+            for &(token, log_prob) in &self.extensions {
                 let label = entry.extended(token, log_prob);
-                let score = label + (before + guide.score(state, token));
-                if score >= best - self.options.beam_threshold && score > f32::NEG_INFINITY {
+                self.guide.extend(state, token, |variant, guide| {
+                    let score = label + (before + guide);
+                    if !(score > f32::NEG_INFINITY && score >= best - threshold) {
+                        return;
+                    }
+                    let step = Step {
+                        token,
+                        label: variant,
+                    };
+                    if taken[token as usize] == slot
+                        && children().any(|child| prefixes.step(child.prefix) == step)
+                    {
+                        return;
+                    }
                     best = best.max(score);
-                    let blank = f32::NEG_INFINITY;
                     candidates.push(Candidate {
                         score,
                         entry: slot,
-                        token,
-                        blank,
+                        step,
+                        blank: f32::NEG_INFINITY,
                         label,
                         total: label,
+                        guide,
                     });
-                }
+                });
             }
         }
         taken.fill(NOWHERE);
@@ -297,13 +322,14 @@ impl<'a, G: Guide> Search<'a, G> {
         self.next.clear();
         for candidate in &self.candidates {
             let entry = self.beam[candidate.entry as usize];
-            let (prefix, last) = if candidate.token == BLANK {
+            let Candidate { step, guide, .. } = *candidate;
+            let (prefix, last) = if step == STAY {
                 (entry.prefix, entry.last)
             } else {
                 let prefix = self
                     .prefixes
-                    .extended(entry.prefix, candidate.token, self.guide);
-                (prefix, candidate.token)
+                    .extended(entry.prefix, step, guide, self.guide);
+                (prefix, step.token)
             };
             self.prefixes.set_slot(prefix, self.next.len() as u32);
             self.next.push(Entry {
@@ -318,25 +344,28 @@ impl<'a, G: Guide> Search<'a, G> {
     }
 
     fn finish(self, tokens: &Tokens) -> Vec<Hypothesis> {
-        let mut hypotheses: Vec<_> = self
-            .beam
-            .iter()
-            .map(|entry| {
-                let state = self.prefixes.state(entry.prefix);
-                let language = self.prefixes.guide(entry.prefix) + self.guide.finish(state);
-                let acoustic = (f64::from(entry.total) + self.offset) as f32;
-                let spelled = self.prefixes.tokens(entry.prefix);
-                let text = tokens.decode(&spelled);
-                Hypothesis {
-                    tokens: spelled,
-                    text,
-                    score: acoustic + language,
-                    acoustic,
-                    language,
-                }
+        let hypothesis = |entry: &Entry, end: Option<u32>, score: f32| {
+            let language = self.prefixes.guide(entry.prefix) + score;
+            let acoustic = (f64::from(entry.total) + self.offset) as f32;
+            let possible = acoustic + language > f32::NEG_INFINITY;
+            possible.then(|| {
+                let steps = self.prefixes.steps(entry.prefix);
+                let words = self.guide.words(tokens, &steps, end);
+                let spelled = steps.iter().map(|step| step.token).collect();
+                Hypothesis::new(spelled, words, acoustic, language)
             })
-            .filter(|hypothesis| hypothesis.score > f32::NEG_INFINITY)
-            .collect();
+        };
+        let mut hypotheses = Vec::new();
+        for entry in &self.beam {
+            self.guide
+                .finish(self.prefixes.state(entry.prefix), |end, score| {
+                    hypotheses.extend(hypothesis(entry, Some(end), score));
+                });
+        }
+        if hypotheses.is_empty() {
+            let unfinished = |entry| hypothesis(entry, None, 0.0);
+            hypotheses.extend(self.beam.iter().filter_map(unfinished));
+        }
         merge_equal_texts(&mut hypotheses);
         hypotheses.sort_by(|a, b| {
             b.score
@@ -463,16 +492,16 @@ mod tests {
             0
         }
 
-        fn score(&self, before: &u32, token: u32) -> f32 {
-            Self::pair(*before, token)
+        fn extend(&self, before: &u32, token: u32, mut each: impl FnMut(u32, f32)) {
+            each(0, Self::pair(*before, token));
         }
 
-        fn advance(&self, _before: &u32, token: u32) -> u32 {
-            token
+        fn advance(&self, _before: &u32, step: Step) -> u32 {
+            step.token
         }
 
-        fn finish(&self, before: &u32) -> f32 {
-            *before as f32 * 0.3
+        fn finish(&self, before: &u32, mut each: impl FnMut(u32, f32)) {
+            each(0, *before as f32 * 0.3);
         }
     }
 

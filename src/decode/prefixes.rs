@@ -1,6 +1,6 @@
 //! The tree of prefixes that a search has met.
 
-use super::Guide;
+use super::{Guide, Step};
 
 /// A prefix: its place in the tree.
 pub(super) type Prefix = u32;
@@ -20,7 +20,7 @@ pub(super) struct Prefixes<S> {
 #[derive(Clone, Copy)]
 struct Node {
     parent: Prefix,
-    token: u32,
+    step: Step,
     first_child: Prefix,
     next_sibling: Prefix,
     /// Sum of the guide's scores.
@@ -29,11 +29,14 @@ struct Node {
     slot: u32,
 }
 
-impl<S: Clone> Prefixes<S> {
+impl<S> Prefixes<S> {
     pub fn new(start: S) -> Self {
         let root = Node {
             parent: NONE,
-            token: NONE,
+            step: Step {
+                token: NONE,
+                label: NONE,
+            },
             first_child: NONE,
             next_sibling: NONE,
             guide: 0.0,
@@ -74,30 +77,35 @@ impl<S: Clone> Prefixes<S> {
         self.nodes[prefix as usize].slot = slot;
     }
 
-    /// The prefix extended by a token, made if it is not there.
+    /// The step that made the prefix.
+    pub fn step(&self, prefix: Prefix) -> Step {
+        self.node(prefix).step
+    }
+
+    /// The prefix extended by a step, made if it is not there; the guide gives the step `score`.
     pub fn extended<G: Guide<State = S>>(
         &mut self,
         prefix: Prefix,
-        token: u32,
+        step: Step,
+        score: f32,
         guide: &G,
     ) -> Prefix {
         let mut child = self.node(prefix).first_child;
         while child != NONE {
             let node = self.node(child);
-            if node.token == token {
+            if node.step == step {
                 return child;
             }
             child = node.next_sibling;
         }
         let child = self.nodes.len() as Prefix;
-        let state = self.state(prefix);
-        let score = self.guide(prefix) + guide.score(state, token);
-        let state = guide.advance(state, token);
+        let score = self.guide(prefix) + score;
+        let state = guide.advance(self.state(prefix), step);
         let parent = &mut self.nodes[prefix as usize];
         let next_sibling = std::mem::replace(&mut parent.first_child, child);
         self.nodes.push(Node {
             parent: prefix,
-            token,
+            step,
             first_child: NONE,
             next_sibling,
             guide: score,
@@ -107,15 +115,15 @@ impl<S: Clone> Prefixes<S> {
         child
     }
 
-    /// The tokens of the prefix.
-    pub fn tokens(&self, prefix: Prefix) -> Vec<u32> {
-        let mut tokens = Vec::new();
+    /// The steps that made the prefix, first to last.
+    pub fn steps(&self, prefix: Prefix) -> Vec<Step> {
+        let mut steps = Vec::new();
         let mut node = self.node(prefix);
         while node.parent != NONE {
-            tokens.push(node.token);
+            steps.push(node.step);
             node = self.node(node.parent);
         }
-        tokens.reverse();
-        tokens
+        steps.reverse();
+        steps
     }
 }
