@@ -411,3 +411,96 @@ fn characters_and_phones_train_side_by_side_on_layers_of_their_own() {
         stderr(&refused)
     );
 }
+
+/// A unigram of the ten digits.
+fn digits_arpa() -> String {
+    let mut arpa =
+        "\\data\\\nngram 1=13\n\n\\1-grams:\n-9\t<unk>\n-99\t<s>\t0\n-0.3\t</s>\n".to_owned();
+    for digit in DIGITS {
+        arpa.push_str(&format!("-1\t{digit}\n"));
+    }
+    arpa + "\n\\end\\\n"
+}
+
+#[test]
+fn a_language_model_is_tuned_and_ships_with_the_model() {
+    let dir = workplace();
+    std::fs::write(dir.path().join("digits.arpa"), digits_arpa()).unwrap();
+    let lexicon = "zero Z IH R OW\none W AH N\ntwo T UW\nthree TH R IY\nfour F AO R\n\
+        five F AY V\nsix S IH K S\nseven S EH V AH N\neight EY T\nnine N AY N\nten T EH N\n";
+    std::fs::write(dir.path().join("digits.dict"), lexicon).unwrap();
+    let settings = [
+        "--set",
+        "lm.ngram=\"digits.arpa\"",
+        "--set",
+        "data.lexicon=\"digits.dict\"",
+        "--set",
+        "model.output=[{tokens=\"characters\"},{tokens=\"phones\"}]",
+        "--set",
+        "decode.output=1",
+        "--set",
+        "train.epochs=3",
+    ];
+    let output = run(dir.path(), "runs", &settings);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("without a language model"),
+        "{}",
+        stderr(&output)
+    );
+    let model = dir.path().join("runs/tiny/model");
+    let shipped = std::fs::read_to_string(model.join("lexicon")).unwrap();
+    assert!(shipped.contains("seven S EH V AH N\n") && !shipped.contains("ten"));
+    let description = std::fs::read_to_string(model.join("model.toml")).unwrap();
+    assert!(description.contains("\"ngram.bin\""), "{description}");
+    // The words come out of the lexicon; the same from the model that was written.
+    let hypotheses =
+        std::fs::read_to_string(dir.path().join("runs/tiny/decode/digits.hyp.txt")).unwrap();
+    let words = hypotheses.lines().flat_map(|l| l.split(' ').skip(1));
+    assert!(description.contains("lm = false") || words.clone().all(|w| DIGITS.contains(&w)));
+
+    let manifest = dir.path().join("m.jsonl");
+    let line = |(digit, word): (usize, &str)| {
+        let file = std::fs::read_dir(dir.path().join("digits"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .find(|name| name.starts_with(&digit.to_string()) && name.ends_with(".wav"))
+            .unwrap();
+        format!(
+            "{{\"id\":\"u{digit}\",\"audio\":\"digits/{file}\",\"text\":\"{word}\",\"speaker\":\"s\",\"duration\":0.5}}\n"
+        )
+    };
+    let lines: String = DIGITS.into_iter().enumerate().map(line).collect();
+    std::fs::write(&manifest, lines).unwrap();
+    let tune = |extra: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .arg("tune")
+            .arg("--model")
+            .arg(&model)
+            .arg("--manifest")
+            .arg(&manifest)
+            .args(extra)
+            .current_dir(dir.path())
+            .output()
+            .unwrap()
+    };
+    let output = tune(&["--output", "0", "--beam", "20"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let rates: Vec<f64> = said
+        .lines()
+        .filter_map(|line| {
+            line.split("WER ")
+                .nth(1)?
+                .trim_end_matches('%')
+                .parse()
+                .ok()
+        })
+        .collect();
+    assert!(rates.is_sorted_by(|none, tuned| tuned <= none), "{said}");
+    let description = std::fs::read_to_string(model.join("model.toml")).unwrap();
+    assert!(
+        description.contains("beam = 20") && description.contains("output = 0"),
+        "{description}"
+    );
+}

@@ -259,3 +259,51 @@ fn no_file_is_a_usage_error() {
     let output = hearken().output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }
+
+/// A bigram of the digits that hardly believes in anything but `nine`.
+const NINES: &str = "\\data\\\nngram 1=6\n\n\\1-grams:\n-9\t<unk>\n-99\t<s>\t0\n-0.3\t</s>\n-0.01\tnine\n-30\tseven\n-2\tfive\n\n\\end\\\n";
+
+#[test]
+fn a_language_model_has_its_say_with_the_weight_that_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let lm = dir.path().join("nines.arpa");
+    std::fs::write(&lm, NINES).unwrap();
+    let said = |extra: &[&str]| {
+        let output = hearken()
+            .args(["--beam", "100", "--lm"])
+            .arg(&lm)
+            .args(extra)
+            .arg(data("digits/7_jackson_0.wav"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    // The acoustic model decides, within the vocabulary; then the language model alone.
+    assert_eq!(said(&["--alpha", "0.001"]), "seven\n");
+    assert_ne!(said(&["--alpha", "1"]), "seven\n");
+    // What takes the word away gives it back.
+    let hot = dir.path().join("hot");
+    std::fs::write(&hot, "Seven\t1000\n").unwrap();
+    let hot = hot.display().to_string();
+    assert_eq!(said(&["--alpha", "1", "--hot-words", &hot]), "seven\n");
+}
+
+#[test]
+fn a_language_model_that_is_none_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let lm = dir.path().join("broken.arpa");
+    std::fs::write(&lm, "\\data\\\nngram 1=x\n").unwrap();
+    let output = hearken()
+        .arg("--lm")
+        .arg(&lm)
+        .arg(data("digits/7_jackson_0.wav"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("broken.arpa"),
+        "{}",
+        stderr(&output)
+    );
+}

@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod score;
 mod transcribe;
+mod tune;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ struct Cli {
 enum Command {
     Transcribe(transcribe::Args),
     Run(run::Args),
+    Tune(tune::Args),
     Score(score::Args),
     Features(features::Args),
     Corpus(corpus::Args),
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Transcribe(args) => transcribe::run(args),
         Command::Run(args) => run::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Score(args) => score::run(args),
         Command::Features(args) => features::run(args),
         Command::Corpus(args) => corpus::run(args),

@@ -56,6 +56,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         data_root: args.data_root.clone(),
         runs: args.out.clone(),
         allow_other_path: args.allow_other_path,
+        experiment_dir: args.file.parent().map(PathBuf::from),
         command: command(&args),
         storage: args.weights,
     };

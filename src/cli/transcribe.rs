@@ -9,8 +9,12 @@ use serde_json::json;
 
 use super::Failure;
 use crate::corpus::{self, Kind, Request, Utterance};
+use crate::decode::HotPhrase;
 use crate::nn::Precision;
-use crate::recognise::{ModelFiles, Recogniser, Settings, Transcript, Windows, embedded_names};
+use crate::recognise::{
+    Description, LanguageChoice, ModelFiles, Recogniser, Settings, Transcript, Windows,
+    embedded_names, read_description,
+};
 
 /// Turn recordings into words.
 ///
@@ -39,6 +43,23 @@ pub struct Args {
     /// Width of the beam, instead of the model's; 1 is the best path.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     beam: Option<u32>,
+    /// The language model instead of the model's own: an n-gram as ARPA or compact binary, or
+    /// `none`.
+    #[arg(long, value_name = "FILE|none")]
+    lm: Option<LanguageChoice>,
+    /// Pronunciations in CMUdict's format, instead of the model's own: for models of phones.
+    #[arg(long, value_name = "FILE")]
+    lexicon: Option<PathBuf>,
+    /// Weight of the language model, instead of the model's.
+    #[arg(long, value_name = "WEIGHT")]
+    alpha: Option<f32>,
+    /// Bonus for every word in nats, instead of the model's.
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
+    beta: Option<f32>,
+    /// Phrases that are likelier than the language model knows: one a line, with its boost in nats
+    /// behind a tab if it is not to be the model's.
+    #[arg(long, value_name = "FILE")]
+    hot_words: Option<PathBuf>,
     /// Precision of the heavy products.
     #[arg(long, value_enum, default_value = "auto")]
     precision: Precision,
@@ -72,11 +93,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
             .to_owned(),
     };
     let jobs = jobs(&args)?;
+    let files = ModelFiles::find(&name)?;
+    let hot_words = match &args.hot_words {
+        Some(path) => hot_words(path, &read_description(&files)?)?,
+        None => Vec::new(),
+    };
     let settings = Settings {
         precision: args.precision,
         beam: args.beam.map(|beam| beam as usize),
+        language: args.lm.clone().unwrap_or_default(),
+        lexicon: args.lexicon.clone(),
+        alpha: args.alpha,
+        beta: args.beta,
+        hot_words,
     };
-    let recogniser = Recogniser::open(&ModelFiles::find(&name)?, &settings)?;
+    let recogniser = Recogniser::open(&files, &settings)?;
 
     let mut said = BTreeSet::new();
     let mut failed = 0;
@@ -110,6 +141,32 @@ pub fn run(args: Args) -> Result<(), Failure> {
         0 => Ok(()),
         _ => Err(format!("{failed} of {} recordings failed", jobs.len()).into()),
     }
+}
+
+/// Reads a file of hot phrases, normalised as the model's transcripts are.
+fn hot_words(path: &Path, description: &Description) -> Result<Vec<HotPhrase>, Failure> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut phrases = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let (phrase, boost) = match line.split_once('\t') {
+            Some((phrase, boost)) => {
+                let boost = boost.trim().parse().map_err(|_| {
+                    format!(
+                        "{}, line {number}: `{boost}` is no boost in nats: give PHRASE, or PHRASE, a tab and a number",
+                        path.display()
+                    )
+                })?;
+                (phrase, boost)
+            }
+            None => (line, description.decode.hot_boost),
+        };
+        let text = description.normalise.apply(phrase);
+        if !text.is_empty() {
+            phrases.push(HotPhrase { text, boost });
+        }
+    }
+    Ok(phrases)
 }
 
 fn jobs(args: &Args) -> Result<Vec<Job>, Failure> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Weights};
 
 /// How log-probabilities become words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,7 +10,7 @@ use super::Error;
 pub enum Method {
     /// The best path (Graves et al. 2006, section 3.2).
     Greedy,
-    /// Prefix beam search.
+    /// Prefix beam search, with the language model where there is one.
     Beam,
     /// The most probable of a closed list of texts, `choices`.
     Choices,
@@ -26,6 +26,22 @@ pub struct Config {
     pub beam: usize,
     /// Which of the model's outputs is decoded, from 0.
     pub output: usize,
+    /// Whether the model's language model guides the search, if it has one.
+    pub lm: bool,
+    /// α, the language model's weight.
+    pub alpha: f32,
+    /// β, a bonus for every word, nats.
+    pub beta: f32,
+    /// What a word that the language model does not know adds to its `ln p(<unk>)`, nats.
+    pub unknown: f32,
+    /// Whether words outside the language model's vocabulary may be found; characters only.
+    pub open_vocabulary: bool,
+    /// A token so many nats less probable than a frame's best one extends no prefix.
+    pub token_threshold: f32,
+    /// A prefix so many nats worse than the best one is dropped.
+    pub score_threshold: f32,
+    /// What a hot phrase adds to the score of a hypothesis that has it, nats.
+    pub hot_boost: f32,
     /// The texts that may be recognised, for the method `choices`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
@@ -33,28 +49,66 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let weights = Weights::default();
         Self {
             method: Method::Beam,
             beam: 32,
             output: 0,
+            lm: true,
+            alpha: weights.alpha,
+            beta: weights.beta,
+            unknown: weights.unknown,
+            open_vocabulary: weights.open_vocabulary,
+            token_threshold: 7.0,
+            score_threshold: 14.0,
+            hot_boost: 8.0,
             choices: Vec::new(),
         }
     }
 }
 
 impl Config {
+    /// How the language model counts.
+    pub fn weights(&self) -> Weights {
+        Weights {
+            alpha: self.alpha,
+            beta: self.beta,
+            unknown: self.unknown,
+            open_vocabulary: self.open_vocabulary,
+        }
+    }
+
     /// Refuses impossible values.
     ///
     /// # Errors
     /// [`Error::Config`] with the key.
     pub fn check(&self) -> Result<(), Error> {
+        let refuse = |what: &str| Err(Error::Config(what.into()));
         if self.beam == 0 {
-            return Err(Error::Config("`decode.beam` must be at least 1".into()));
+            return refuse("`decode.beam` must be at least 1");
+        }
+        if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
+            return refuse("`decode.alpha` must be a number of at least 0");
+        }
+        if !self.beta.is_finite() {
+            return refuse("`decode.beta` must be a number");
+        }
+        if !(self.unknown <= 0.0 && self.unknown.is_finite()) {
+            return refuse("`decode.unknown` must be a number of at most 0");
+        }
+        for (key, value) in [
+            ("token-threshold", self.token_threshold),
+            ("score-threshold", self.score_threshold),
+            ("hot-boost", self.hot_boost),
+        ] {
+            if value.is_nan() || value < 0.0 {
+                return refuse(&format!("`decode.{key}` must be at least 0"));
+            }
         }
         if (self.method == Method::Choices) == self.choices.is_empty() {
-            return Err(Error::Config(
-                "`decode.choices` must be given for the method `choices`, and for no other".into(),
-            ));
+            return refuse(
+                "`decode.choices` must be given for the method `choices`, and for no other",
+            );
         }
         Ok(())
     }

@@ -47,6 +47,30 @@ pub trait Guide {
     }
 }
 
+impl<G: Guide> Guide for &G {
+    type State = G::State;
+
+    fn start(&self) -> G::State {
+        (**self).start()
+    }
+
+    fn extend(&self, state: &G::State, token: u32, each: impl FnMut(u32, f32)) {
+        (**self).extend(state, token, each);
+    }
+
+    fn advance(&self, state: &G::State, step: Step) -> G::State {
+        (**self).advance(state, step)
+    }
+
+    fn finish(&self, state: &G::State, each: impl FnMut(u32, f32)) {
+        (**self).finish(state, each);
+    }
+
+    fn words(&self, tokens: &Tokens, steps: &[Step], end: Option<u32>) -> Vec<Word> {
+        (**self).words(tokens, steps, end)
+    }
+}
+
 /// No guide: the acoustic model alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unguided;

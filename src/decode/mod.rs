@@ -4,29 +4,35 @@ mod character_guide;
 mod choices;
 mod confidence;
 mod config;
+mod decoder;
 mod greedy;
 mod guide;
 mod hot_words;
 mod hypothesis;
+mod language;
 mod lexicon_tree;
 mod prefix_beam;
 mod prefixes;
 mod rescore;
 mod times;
+mod tuning;
 mod word_guide;
 
 pub use character_guide::{CharacterGuide, CharacterState};
 pub use choices::Choices;
 pub use confidence::{Calibration, normalised_cross_entropy, word_posteriors};
 pub use config::{Config, Method};
+pub use decoder::Decoder;
 pub use greedy::greedy;
 pub use guide::{Guide, Step, Unguided};
 pub use hot_words::{Both, HotPhrase, HotWords};
 pub use hypothesis::{Hypothesis, Word};
+pub use language::Language;
 pub use lexicon_tree::{LexiconTree, Spelling};
 pub use prefix_beam::PrefixBeam;
 pub use rescore::{oracle, rescore, sentence_scores};
 pub use times::{Boundaries, TimedToken, TimedWord, word_times};
+pub use tuning::{DevUtterance, Trial, Tuned, tune};
 pub use word_guide::{Weights, WordGuide, WordState, pronounce, spell};
 
 /// What can be wrong with a search's settings or its input.
@@ -38,7 +44,16 @@ pub enum Error {
     /// The log-probabilities are not finite.
     #[error(transparent)]
     Loss(#[from] crate::ctc::Error),
+    /// A language model.
+    #[error(transparent)]
+    Language(Box<crate::lm::Error>),
     /// The log-probabilities have no frames.
     #[error(transparent)]
     Layout(#[from] crate::nn::Error),
+}
+
+impl From<crate::lm::Error> for Error {
+    fn from(error: crate::lm::Error) -> Self {
+        Self::Language(Box::new(error))
+    }
 }

@@ -31,8 +31,8 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            alpha: 0.5,
-            beta: 1.0,
+            alpha: 1.0,
+            beta: 0.0,
             unknown: -10.0,
             open_vocabulary: false,
         }

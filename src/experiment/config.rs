@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, LanguageConfig};
 use crate::acoustic;
 use crate::corpus::Kind;
 use crate::decode;
@@ -45,6 +45,9 @@ pub struct Experiment {
     /// The training loop.
     #[serde(default)]
     pub train: train::Config,
+    /// The language model, if there is to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lm: Option<LanguageConfig>,
     /// The search.
     #[serde(default)]
     pub decode: decode::Config,
@@ -231,6 +234,9 @@ impl Experiment {
         self.decode
             .check()
             .map_err(|error| refuse(error.to_string()))?;
+        if let Some(lm) = &self.lm {
+            lm.check().map_err(refuse)?;
+        }
         let phones = self
             .model
             .outputs

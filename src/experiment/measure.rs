@@ -2,34 +2,29 @@
 
 use std::path::Path;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use super::results::Rate;
 use super::sets::Prepared;
 use super::{Error, Experiment, SetResult};
 use crate::acoustic::AcousticModel;
+use crate::decode::{Decoder, DevUtterance};
 use crate::features::Store;
-use crate::recognise::Decoder;
 use crate::score::{Costs, ErrorCounts};
+use crate::text::Normalisation;
 use crate::train::{batches_by_length, write_whole};
 
 /// Frames of a batch when a set is decoded; results do not depend on it.
 const DECODE_FRAMES: usize = 8000;
 
-/// Decodes one set, writes its hypotheses and references, and counts.
-pub(super) fn measure(
-    experiment: &Experiment,
+/// The log-probabilities `[T, V]` of every output for utterances of a store, a batch at a time:
+/// `each` gets the batch's places in the store, and by utterance and output their matrices.
+fn for_each_batch(
     model: &AcousticModel,
     store: &Store,
-    set: &Prepared,
-    role: &str,
-    dir: &Path,
-) -> Result<SetResult, Error> {
-    let output = experiment.decode.output;
-    let tokens = &model.outputs()[output].tokens;
-    let decoder = Decoder::new(&experiment.decode, tokens.clone())?;
-    let mut texts = vec![String::new(); store.len()];
+    mut each: impl FnMut(&[usize], Vec<Vec<Array2<f32>>>) -> Result<(), Error>,
+) -> Result<(), Error> {
     let lengths: Vec<usize> = (0..store.len()).map(|index| store.frames(index)).collect();
     for batch in batches_by_length(&lengths, DECODE_FRAMES) {
         let features = batch
@@ -37,15 +32,61 @@ pub(super) fn measure(
             .map(|&index| store.read(index))
             .collect::<Result<Vec<_>, _>>()?;
         let views: Vec<ArrayView2<'_, f32>> = features.iter().map(|f| f.view()).collect();
-        let log_probs = model.log_probs(&views)?.swap_remove(output);
+        let mut by_utterance = vec![Vec::new(); batch.len()];
+        for output in model.log_probs(&views)? {
+            for (of_utterance, log_probs) in by_utterance.iter_mut().zip(output) {
+                of_utterance.push(log_probs);
+            }
+        }
+        each(&batch, by_utterance)?;
+    }
+    Ok(())
+}
+
+/// The utterances of a store, ready for the tuning of a search.
+///
+/// # Errors
+/// A store that cannot be read or is not of the model's features.
+pub fn dev_utterances(
+    model: &AcousticModel,
+    store: &Store,
+    normalise: &Normalisation,
+) -> Result<Vec<DevUtterance>, Error> {
+    let mut utterances: Vec<Option<DevUtterance>> = (0..store.len()).map(|_| None).collect();
+    for_each_batch(model, store, |batch, log_probs| {
+        for (&index, outputs) in batch.iter().zip(log_probs) {
+            let reference = normalise.apply(store.text(index));
+            utterances[index] = Some(DevUtterance { outputs, reference });
+        }
+        Ok(())
+    })?;
+    Ok(utterances.into_iter().flatten().collect())
+}
+
+/// Decodes one set, writes its hypotheses and references, and counts.
+pub(super) fn measure(
+    experiment: &Experiment,
+    decoder: &Decoder,
+    model: &AcousticModel,
+    store: &Store,
+    set: &Prepared,
+    role: &str,
+    dir: &Path,
+) -> Result<SetResult, Error> {
+    let mut texts = vec![String::new(); store.len()];
+    for_each_batch(model, store, |batch, log_probs| {
         let found = log_probs
             .par_iter()
-            .map(|log_probs| Ok(decoder.n_best(log_probs.view(), 1)?.swap_remove(0).text))
+            .map(|outputs| {
+                let views: Vec<ArrayView2<'_, f32>> = outputs.iter().map(|p| p.view()).collect();
+                Ok(decoder.n_best(&views, 1)?.swap_remove(0).text)
+            })
             .collect::<Result<Vec<String>, Error>>()?;
-        for (index, text) in batch.into_iter().zip(found) {
+        for (&index, text) in batch.iter().zip(found) {
             texts[index] = text;
         }
-    }
+        Ok(())
+    })?;
 
     let (mut references, mut hypotheses) = (String::new(), String::new());
     let (mut words, mut characters) = (ErrorCounts::default(), ErrorCounts::default());

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod config;
+mod language;
 mod measure;
 mod report;
 mod results;
@@ -9,6 +10,8 @@ mod run;
 mod sets;
 
 pub use config::{Data, Experiment, Features, SetConfig};
+pub use language::LanguageConfig;
+pub use measure::dev_utterances;
 pub use report::write_report;
 pub use results::{Results, SetResult};
 pub use run::{RunOptions, plan_of, run};
@@ -57,10 +60,19 @@ pub enum Error {
     /// Training stopped.
     #[error(transparent)]
     Train(#[from] crate::train::Error),
+    /// The language model.
+    #[error(transparent)]
+    Language(Box<crate::lm::Error>),
     /// The search.
     #[error(transparent)]
     Decode(#[from] crate::decode::Error),
     /// The model directory.
     #[error(transparent)]
     Recognise(#[from] crate::recognise::Error),
+}
+
+impl From<crate::lm::Error> for Error {
+    fn from(error: crate::lm::Error) -> Self {
+        Self::Language(Box::new(error))
+    }
 }

@@ -1,18 +1,21 @@
 //! A run from the experiment file to the figures: prepare, features, train, decode, score, report.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::measure::measure;
+use super::measure::{dev_utterances, measure};
 use super::results::{TrainSet, today};
 use super::sets::{Part, Places, Prepared, hash};
 use super::{Error, Experiment, Results, SetConfig, write_report};
 use crate::acoustic::{AcousticModel, AcousticTask, DataSet, Initial, initialise_from};
-use crate::decode;
+use crate::decode::{self, Decoder, Method};
 use crate::features::{Normalisation, Recipe, Stats, Store};
+use crate::lm::ngram::NGram;
 use crate::nn::Runtime;
 use crate::recognise::{
-    Decoder, Description, ModelFiles, Provenance, Storage, read_description, read_model,
-    write_model,
+    Description, LEXICON, LanguageChoice, ModelFiles, NGRAM, Provenance, Storage, lexicon_of,
+    read_description, read_language, read_model, rewrite_model, write_model,
 };
 use crate::text::{Lexicon, Tokens};
 use crate::train::{self, Observer, train, write_whole};
@@ -28,6 +31,8 @@ pub struct RunOptions {
     pub allow_other_path: bool,
     /// The command line, for the results file.
     pub command: String,
+    /// The folder of the experiment file, where the files that it names may be.
+    pub experiment_dir: Option<PathBuf>,
     /// Storage of the finished model's weights.
     pub storage: Storage,
 }
@@ -103,9 +108,10 @@ pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<Stri
         needs(false),
         needs(true)
     ));
-    if let Some(output) = model.outputs().get(experiment.decode.output) {
-        let decoder = Decoder::new(&experiment.decode, output.tokens.clone())?;
-        lines.push(format!("decode       {decoder}"));
+    let decoder = Decoder::new(&experiment.decode, &inventories(experiment)?, None, &[])?;
+    lines.push(format!("decode       {decoder}"));
+    if let Some(lm) = &experiment.lm {
+        lines.push(format!("lm           {}", lm.describe()));
     }
     Ok(lines)
 }
@@ -228,12 +234,42 @@ pub fn run(
             dev: outcome.evaluation.figures.iter().cloned().collect(),
             init_from: experiment.init_from.clone(),
         },
-        files: std::collections::BTreeMap::new(),
+        files: BTreeMap::new(),
     };
     let model_dir = dir.join("model");
-    write_model(&model_dir, &description, &task.model, options.storage)?;
+    let others = language_files(experiment, options, lexicon.as_ref(), observer)?;
+    write_model(
+        &model_dir,
+        &description,
+        &task.model,
+        options.storage,
+        others,
+    )?;
     // What is measured is what ships: the model as it stands on disk.
-    let (_, shipped) = read_model(&ModelFiles::Directory(model_dir), runtime)?;
+    let files = ModelFiles::Directory(model_dir.clone());
+    let (mut shipped_as, shipped) = read_model(&files, runtime)?;
+    let language = read_language(&files, &shipped_as, &LanguageChoice::Own, None)?.map(Arc::new);
+    if let (Some(language), Some(lm)) = (&language, &experiment.lm)
+        && lm.tune
+        && shipped_as.decode.method == Method::Beam
+    {
+        let mut dev = Vec::new();
+        for set in &dev_sets {
+            let store = open_store(set, &recipe, statistics.as_ref())?;
+            dev.extend(dev_utterances(&shipped, &store, &experiment.normalise)?);
+        }
+        let tuned = decode::tune(
+            &shipped_as.decode,
+            &shipped_as.tokens,
+            language,
+            &dev,
+            &experiment.normalise,
+            &mut |line| observer.note(line),
+        )?;
+        shipped_as.decode = tuned.config;
+        rewrite_model(&model_dir, &shipped_as, BTreeMap::new())?;
+    }
+    let decoder = Decoder::new(&shipped_as.decode, &shipped_as.tokens, language, &[])?;
 
     let mut results = Results {
         name: experiment.name.clone(),
@@ -259,13 +295,34 @@ pub fn run(
     for (role, sets) in [("dev", &dev_sets), ("test", &test_sets)] {
         for set in sets {
             let store = open_store(set, &recipe, statistics.as_ref())?;
-            let measured = measure(experiment, &shipped, &store, set, role, &dir)?;
+            let measured = measure(experiment, &decoder, &shipped, &store, set, role, &dir)?;
             results.sets.push(measured);
         }
     }
     results.write(&dir.join("results.json"))?;
     write_report(&dir)?;
     Ok((dir, results))
+}
+
+/// The files of the language model: the n-gram, and the pronunciations of its words for phones.
+fn language_files(
+    experiment: &Experiment,
+    options: &RunOptions,
+    lexicon: Option<&Lexicon>,
+    observer: &mut dyn Observer,
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let mut files = BTreeMap::new();
+    let Some(lm) = &experiment.lm else {
+        return Ok(files);
+    };
+    let bytes = lm.ngram(options, &mut |line| observer.note(line))?;
+    if let Some(lexicon) = lexicon {
+        let ngram = NGram::from_bytes("lm", bytes.clone())?;
+        let text = lexicon_of(&ngram, lexicon, &Tokens::phones());
+        files.insert(LEXICON.to_owned(), text.into_bytes());
+    }
+    files.insert(NGRAM.to_owned(), bytes);
+    Ok(files)
 }
 
 fn places(options: &RunOptions) -> Places<'_> {
@@ -363,6 +420,7 @@ fn identity(experiment: &Experiment, data_hash: &str) -> Result<String, Error> {
     let mut training = experiment.clone();
     training.about.clear();
     training.data.test.clear();
+    training.lm = None;
     training.decode = decode::Config::default();
     let training = resolve(&training)?;
     Ok(hash(&[training.as_bytes(), data_hash.as_bytes()]))

@@ -1,16 +1,16 @@
 //! A model directory and a waveform to words: what a Rust user calls, and what `transcribe` is.
 
 mod files;
+mod language;
 mod model;
 mod recogniser;
 mod weights;
 mod windows;
 
 pub use files::{ModelFiles, embedded_names};
-pub use model::{Description, Provenance, read_description, write_model};
-pub use recogniser::{
-    Decoder, Recogniser, Settings, Transcript, WindowResult, model_weights, read_model,
-};
+pub use language::{LEXICON, LanguageChoice, NGRAM, lexicon_of, read_language};
+pub use model::{Description, Provenance, read_description, rewrite_model, write_model};
+pub use recogniser::{Recogniser, Settings, Transcript, WindowResult, model_weights, read_model};
 pub use weights::{Storage, read_weights, write_weights};
 pub use windows::Windows;
 
@@ -55,7 +55,19 @@ pub enum Error {
     /// The search refused its settings.
     #[error(transparent)]
     Decode(#[from] crate::decode::Error),
+    /// A language model could not be read.
+    #[error(transparent)]
+    Language(Box<crate::lm::Error>),
+    /// A lexicon could not be read.
+    #[error(transparent)]
+    Text(#[from] crate::text::Error),
     /// A layer refused its settings.
     #[error(transparent)]
     Nn(#[from] crate::nn::Error),
+}
+
+impl From<crate::lm::Error> for Error {
+    fn from(error: crate::lm::Error) -> Self {
+        Self::Language(Box::new(error))
+    }
 }

@@ -109,6 +109,7 @@ pub fn read_description(files: &ModelFiles) -> Result<Description, Error> {
 }
 
 /// Writes a model directory: into a new directory beside `dir`, which then takes its place.
+/// `others` are further files by name: the n-gram, the lexicon.
 ///
 /// `description.format` and `description.files` are filled in here.
 ///
@@ -119,20 +120,55 @@ pub fn write_model(
     description: &Description,
     model: &AcousticModel,
     storage: Storage,
+    others: BTreeMap<String, Vec<u8>>,
+) -> Result<(), Error> {
+    let mut files = others;
+    let weights = write_weights(model.parameters(), storage).map_err(|what| Error::Model {
+        model: dir.display().to_string(),
+        what,
+    })?;
+    files.insert(WEIGHTS.to_owned(), weights);
+    write_directory(dir, description, &files)
+}
+
+/// Gives a model directory another description, and other files or more of them; the rest stays.
+///
+/// # Errors
+/// A file that cannot be read or written; the directory is then as it was.
+pub fn rewrite_model(
+    dir: &Path,
+    description: &Description,
+    others: BTreeMap<String, Vec<u8>>,
+) -> Result<(), Error> {
+    let source = ModelFiles::Directory(dir.to_owned());
+    let mut files = others;
+    for name in description.files.keys() {
+        if !files.contains_key(name) {
+            files.insert(name.clone(), source.read(name)?.into_owned());
+        }
+    }
+    write_directory(dir, description, &files)
+}
+
+fn write_directory(
+    dir: &Path,
+    description: &Description,
+    files: &BTreeMap<String, Vec<u8>>,
 ) -> Result<(), Error> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::File { path, source }
     };
-    let refuse = |what: String| Error::Model {
-        model: dir.display().to_string(),
-        what,
-    };
-    let weights = write_weights(model.parameters(), storage).map_err(refuse)?;
     let mut description = description.clone();
     description.format = FORMAT;
-    description.files = BTreeMap::from([(WEIGHTS.to_owned(), sha256(&weights))]);
-    let text = toml::to_string(&description).map_err(|error| refuse(error.to_string()))?;
+    description.files = files
+        .iter()
+        .map(|(name, bytes)| (name.clone(), sha256(bytes)))
+        .collect();
+    let text = toml::to_string(&description).map_err(|error| Error::Model {
+        model: dir.display().to_string(),
+        what: error.to_string(),
+    })?;
 
     let parent = match dir.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -143,11 +179,15 @@ pub fn write_model(
         .prefix(".model-")
         .tempdir_in(parent)
         .map_err(at(parent))?;
-    for (name, bytes) in [
-        (WEIGHTS, weights.as_slice()),
-        (DESCRIPTION, text.as_bytes()),
-    ] {
+    let description = (DESCRIPTION, text.as_bytes());
+    let files = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    for (name, bytes) in files.chain([description]) {
         let path = fresh.path().join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(at(folder))?;
+        }
         let mut file = std::fs::File::create(&path).map_err(at(&path))?;
         file.write_all(bytes).map_err(at(&path))?;
         file.sync_all().map_err(at(&path))?;

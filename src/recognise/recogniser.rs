@@ -1,18 +1,21 @@
 //! A model and a recording to words.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 use super::model::WEIGHTS;
-use super::{Description, Error, ModelFiles, Windows, read_description, read_weights};
+use super::{
+    Description, Error, LanguageChoice, ModelFiles, Windows, read_description, read_language,
+    read_weights,
+};
 use crate::acoustic::AcousticModel;
 use crate::audio::{Blocks, Notice, Waveform};
-use crate::decode::{self, Choices, Hypothesis, Method, PrefixBeam};
+use crate::decode::{Decoder, HotPhrase, Hypothesis, Method};
 use crate::features::Extractor;
 use crate::nn::{Precision, Runtime};
-use crate::text::Tokens;
 
 /// What a user may set over the model's own choices.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,16 @@ pub struct Settings {
     pub precision: Precision,
     /// Prefixes kept at every frame; 1 decodes by the best path.
     pub beam: Option<usize>,
+    /// The language model.
+    pub language: LanguageChoice,
+    /// Pronunciations for an output of phones, instead of the model's.
+    pub lexicon: Option<PathBuf>,
+    /// The language model's weight.
+    pub alpha: Option<f32>,
+    /// The bonus for every word, nats.
+    pub beta: Option<f32>,
+    /// Phrases that are likelier than the language model knows.
+    pub hot_words: Vec<HotPhrase>,
 }
 
 /// What was recognised in one recording.
@@ -53,74 +66,6 @@ pub struct Recogniser {
     model: AcousticModel,
     extractor: Extractor,
     decoder: Decoder,
-}
-
-/// A search as a configuration says it.
-pub struct Decoder {
-    tokens: Tokens,
-    search: Search,
-}
-
-/// The kinds of search.
-enum Search {
-    Greedy,
-    Beam(PrefixBeam),
-    Choices(Choices),
-}
-
-impl Decoder {
-    /// The search of `config` over an output with the given inventory.
-    ///
-    /// # Errors
-    /// Settings that are impossible for this inventory.
-    pub fn new(config: &decode::Config, tokens: Tokens) -> Result<Self, decode::Error> {
-        config.check()?;
-        let search = match config.method {
-            Method::Choices => Search::Choices(Choices::new(&config.choices, &tokens)?),
-            Method::Beam if config.beam > 1 => Search::Beam(PrefixBeam {
-                beam: config.beam,
-                ..PrefixBeam::default()
-            }),
-            Method::Beam | Method::Greedy => Search::Greedy,
-        };
-        Ok(Self { tokens, search })
-    }
-
-    /// Up to `n` hypotheses for log-probabilities `[T, V]` (nats), best first, at least one.
-    ///
-    /// # Errors
-    /// Log-probabilities that are not finite.
-    pub fn n_best(
-        &self,
-        log_probs: ArrayView2<'_, f32>,
-        n: usize,
-    ) -> Result<Vec<Hypothesis>, decode::Error> {
-        let mut hypotheses = match &self.search {
-            Search::Greedy => Vec::new(),
-            Search::Beam(beam) => {
-                let beam = PrefixBeam {
-                    nbest: n.max(1),
-                    ..beam.clone()
-                };
-                beam.decode(log_probs, &self.tokens)
-            }
-            Search::Choices(choices) => choices.decode(log_probs, n)?,
-        };
-        if hypotheses.is_empty() {
-            hypotheses.push(decode::greedy(log_probs, &self.tokens));
-        }
-        Ok(hypotheses)
-    }
-}
-
-impl std::fmt::Display for Decoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.search {
-            Search::Greedy => f.write_str("best path"),
-            Search::Beam(beam) => write!(f, "prefix beam search, width {}", beam.beam),
-            Search::Choices(choices) => write!(f, "the best of {} texts", choices.count()),
-        }
-    }
 }
 
 /// Reads a model directory: its description, and the acoustic model with its weights.
@@ -179,29 +124,38 @@ impl Recogniser {
     /// [`Error::Model`] or [`Error::File`] when it is not whole.
     pub fn open(files: &ModelFiles, settings: &Settings) -> Result<Self, Error> {
         let (mut description, model) = read_model(files, Runtime::new(settings.precision))?;
-        if let Some(beam) = settings.beam {
-            description.decode.beam = beam;
+        let decode = &mut description.decode;
+        decode.beam = settings.beam.unwrap_or(decode.beam);
+        decode.alpha = settings.alpha.unwrap_or(decode.alpha);
+        decode.beta = settings.beta.unwrap_or(decode.beta);
+        if matches!(settings.language, LanguageChoice::File(_)) {
+            decode.lm = true;
+            decode.method = Method::Beam;
+            decode.choices.clear();
         }
-        let output = description.decode.output;
-        let tokens = match model.outputs().get(output) {
-            Some(output) => output.tokens.clone(),
-            None => {
-                return Err(Error::Model {
-                    model: files.name(),
-                    what: format!(
-                        "it decodes output {output} and has {}",
-                        model.outputs().len()
-                    ),
-                });
-            }
-        };
+        let language = read_language(
+            files,
+            &description,
+            &settings.language,
+            settings.lexicon.as_ref(),
+        )?;
+        let decoder = Decoder::new(
+            &description.decode,
+            &description.tokens,
+            language.map(Arc::new),
+            &settings.hot_words,
+        )
+        .map_err(|error| Error::Model {
+            model: files.name(),
+            what: error.to_string(),
+        })?;
         let extractor = Extractor::new(&description.features)?;
         let extractor = match &description.statistics {
             Some(stats) => extractor.with_stats(stats)?,
             None => extractor,
         };
         Ok(Self {
-            decoder: Decoder::new(&description.decode, tokens)?,
+            decoder,
             extractor,
             description,
             model,
@@ -211,6 +165,11 @@ impl Recogniser {
     /// What the model says of itself.
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// The search.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// Recognises a recording of any length, in a file of any format that is read.
@@ -276,12 +235,25 @@ impl Recogniser {
     /// # Errors
     /// A waveform at another rate or too short for one frame.
     pub fn recognise(&self, waveform: &Waveform, n_best: usize) -> Result<Vec<Hypothesis>, Error> {
+        let log_probs = self.log_probs(waveform)?;
+        let views: Vec<ArrayView2<'_, f32>> = log_probs.iter().map(|p| p.view()).collect();
+        Ok(self.decoder.n_best(&views, n_best)?)
+    }
+
+    /// The `[T, V]` log-probabilities (nats) of every output for a waveform at the model's rate.
+    ///
+    /// # Errors
+    /// As [`Recogniser::recognise`].
+    pub fn log_probs(&self, waveform: &Waveform) -> Result<Vec<Array2<f32>>, Error> {
         let features = self.extractor.clone().compute(waveform)?;
-        let log_probs = self
-            .model
-            .log_probs(&[features.view()])?
-            .swap_remove(self.description.decode.output)
-            .swap_remove(0);
-        Ok(self.decoder.n_best(log_probs.view(), n_best)?)
+        let outputs = self.model.log_probs(&[features.view()])?.into_iter();
+        Ok(outputs
+            .map(|mut matrices| matrices.swap_remove(0))
+            .collect())
+    }
+
+    /// The acoustic model.
+    pub fn model(&self) -> &AcousticModel {
+        &self.model
     }
 }

@@ -1,0 +1,186 @@
+//! `hearken tune`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::Failure;
+use crate::corpus::{self, Kind, Request, Utterance};
+use crate::decode::{self, Config, DevUtterance, Method};
+use crate::experiment::dev_utterances;
+use crate::features::Store;
+use crate::lm::ngram::{self, NGram};
+use crate::nn::Precision;
+use crate::recognise::{
+    LEXICON, LanguageChoice, ModelFiles, NGRAM, Recogniser, Settings, lexicon_of, read_language,
+    rewrite_model,
+};
+use crate::text::Lexicon;
+
+/// Choose the weights of a model's language model on a dev set, and write them into the model.
+///
+/// With --lm the n-gram becomes the model's own, with the pronunciations that --lexicon has for its
+/// words. The weights are never worse on the dev set than no language model.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model's directory.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// A manifest with texts; may be given several times.
+    #[arg(long, value_name = "M.jsonl", required_unless_present_any = ["data", "features"])]
+    manifest: Vec<PathBuf>,
+    /// A Kaldi data directory with texts.
+    #[arg(long, value_name = "KALDI_DIR")]
+    data: Vec<PathBuf>,
+    /// A feature store, as `hearken run` and `hearken features` make them.
+    #[arg(long, value_name = "STORE.h5")]
+    features: Vec<PathBuf>,
+    /// The n-gram, as ARPA or compact binary, instead of the model's own.
+    #[arg(long, value_name = "FILE")]
+    lm: Option<PathBuf>,
+    /// Pronunciations in CMUdict's format, for an output of phones.
+    #[arg(long, value_name = "FILE", requires = "lm")]
+    lexicon: Option<PathBuf>,
+    /// Which of the model's outputs is decoded, from 0, instead of the one that it decodes now.
+    #[arg(long, value_name = "N")]
+    output: Option<usize>,
+    /// Width of the beam, instead of the model's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    beam: Option<u32>,
+    /// Precision of the heavy products.
+    #[arg(long, value_enum, default_value = "auto")]
+    precision: Precision,
+    /// Print the weights and leave the model as it is.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Tunes; prints the figures on stdout.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let files = ModelFiles::Directory(args.model.clone());
+    let settings = Settings {
+        precision: args.precision,
+        language: LanguageChoice::None,
+        ..Settings::default()
+    };
+    let recogniser = Recogniser::open(&files, &settings)?;
+    let mut description = recogniser.description().clone();
+    let config = &mut description.decode;
+    config.method = Method::Beam;
+    config.lm = true;
+    config.output = args.output.unwrap_or(config.output);
+    config.beam = args.beam.map_or(config.beam, |beam| beam as usize);
+
+    let choice = match &args.lm {
+        Some(path) => LanguageChoice::File(path.clone()),
+        None => LanguageChoice::Own,
+    };
+    let language = read_language(&files, &description, &choice, args.lexicon.as_ref())?
+        .map(Arc::new)
+        .ok_or("the model has no language model of its own: give --lm FILE")?;
+    let dev = dev_set(&args, &recogniser)?;
+    if dev.iter().all(|utterance| utterance.reference.is_empty()) {
+        return Err("the dev set has no texts to compare with".into());
+    }
+    let tuned = decode::tune(
+        &description.decode,
+        &description.tokens,
+        &language,
+        &dev,
+        &description.normalise,
+        &mut |line| eprintln!("{line}"),
+    )?;
+    let Config {
+        alpha, beta, lm, ..
+    } = tuned.config;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "without a language model: WER {:.2}%",
+        100.0 * tuned.without.rate()
+    )?;
+    if lm {
+        writeln!(
+            out,
+            "alpha {alpha} beta {beta}: WER {:.2}%",
+            100.0 * tuned.best.rate()
+        )?;
+    } else {
+        writeln!(out, "no weights are better than no language model")?;
+    }
+    if !args.dry_run {
+        description.decode = tuned.config;
+        let others = installed(&args, &description.tokens[description.decode.output])?;
+        rewrite_model(&args.model, &description, others)?;
+    }
+    Ok(())
+}
+
+/// The files that --lm and --lexicon bring into the model.
+fn installed(
+    args: &Args,
+    tokens: &crate::text::Tokens,
+) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let mut others = BTreeMap::new();
+    if let Some(path) = &args.lm {
+        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let name = path.display().to_string();
+        let ngram = match NGram::from_bytes(&name, bytes.clone()) {
+            Ok(ngram) => {
+                others.insert(NGRAM.to_owned(), bytes);
+                ngram
+            }
+            Err(_) => {
+                let bytes = ngram::compact(&ngram::read(path)?, None)?;
+                others.insert(NGRAM.to_owned(), bytes.clone());
+                NGram::from_bytes(&name, bytes)?
+            }
+        };
+        if let Some(lexicon) = &args.lexicon {
+            let lexicon = Lexicon::read(lexicon, tokens)?;
+            let text = lexicon_of(&ngram, &lexicon, tokens);
+            others.insert(LEXICON.to_owned(), text.into_bytes());
+        }
+    }
+    Ok(others)
+}
+
+fn dev_set(args: &Args, recogniser: &Recogniser) -> Result<Vec<DevUtterance>, Failure> {
+    let description = recogniser.description();
+    let mut dev = Vec::new();
+    for path in &args.features {
+        let mut store = Store::open(path)?;
+        store.require(&description.features)?;
+        if let Some(stats) = &description.statistics {
+            store = store.with_stats(stats)?;
+        }
+        dev.extend(dev_utterances(
+            recogniser.model(),
+            &store,
+            &description.normalise,
+        )?);
+    }
+    let mut utterances: Vec<Utterance> = Vec::new();
+    for path in &args.manifest {
+        utterances.extend(corpus::read_manifest(path)?);
+    }
+    for dir in &args.data {
+        utterances.extend(corpus::import(&Request::new(Kind::Kaldi, dir, None))?.utterances);
+    }
+    let rate = description.features.sample_rate();
+    let decoded = utterances
+        .par_iter()
+        .map(|utterance| {
+            let decoded = corpus::load_audio(utterance, rate)?;
+            Ok(DevUtterance {
+                outputs: recogniser.log_probs(&decoded.waveform)?,
+                reference: description.normalise.apply(&utterance.text),
+            })
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    dev.extend(decoded);
+    Ok(dev)
+}

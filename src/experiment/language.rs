@@ -1,0 +1,218 @@
+//! The language model of an experiment: the `[lm]` table.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::sets::hash;
+use super::{Error, RunOptions};
+use crate::lm::Source;
+use crate::lm::ngram::{
+    self, Estimation, InMemory, Limit, NGram, Reading, VocabularyLimit, compact,
+};
+use crate::lm::{MAX_LINE, Unit};
+
+/// The n-gram that goes into the model: a file, or what is estimated from texts.
+///
+/// Files are looked for in the data root, then beside the experiment file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LanguageConfig {
+    /// A finished n-gram of any kind that is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ngram: Option<PathBuf>,
+    /// The texts to estimate one from: plain, gzip or xz, one sentence a line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<PathBuf>,
+    /// Whether the estimated model predicts characters instead of words.
+    pub characters: bool,
+    /// Words of its longest n-grams.
+    pub order: usize,
+    /// Its words: so many of the most frequent; all of them by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<usize>,
+    /// Leaves out n-grams that occur so often or more rarely: a number for each order, the last for
+    /// all longer ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prune: Vec<u64>,
+    /// Leaves out n-grams whose loss raises the perplexity by less than this fraction (Stolcke
+    /// 1998).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prune_entropy: Option<f64>,
+    /// Keeps so many of the n-grams of two words and more, those that matter most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ngrams: Option<usize>,
+    /// Bits of the stored values; plain f32 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantise: Option<u32>,
+    /// Whether the weights of `[decode]` are tuned on the dev data.
+    pub tune: bool,
+}
+
+impl Default for LanguageConfig {
+    fn default() -> Self {
+        Self {
+            ngram: None,
+            texts: Vec::new(),
+            characters: false,
+            order: 3,
+            vocabulary: None,
+            prune: Vec::new(),
+            prune_entropy: None,
+            ngrams: None,
+            quantise: None,
+            tune: true,
+        }
+    }
+}
+
+impl LanguageConfig {
+    /// Refuses impossible values, in words.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.ngram.is_some() != self.texts.is_empty() {
+            return Err("`lm` must name either an `ngram` or the `texts` to estimate one".into());
+        }
+        if self.prune_entropy.is_some() && self.ngrams.is_some() {
+            return Err("`lm.ngrams` and `lm.prune-entropy` exclude each other".into());
+        }
+        if self.order == 0 {
+            return Err("`lm.order` must be at least 1".into());
+        }
+        Ok(())
+    }
+
+    /// Where the n-gram comes from, for the plan.
+    pub(super) fn describe(&self) -> String {
+        match &self.ngram {
+            Some(file) => file.display().to_string(),
+            None => format!("a {}-gram from {} texts", self.order, self.texts.len()),
+        }
+    }
+
+    /// The n-gram in its compact form, from the cache if it is there.
+    pub(super) fn ngram(
+        &self,
+        options: &RunOptions,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Vec<u8>, Error> {
+        if let Some(file) = &self.ngram {
+            let path = find(file, options)?;
+            let bytes = read(&path)?;
+            let name = path.display().to_string();
+            let as_it_is = self.prune_entropy.is_none() && self.ngrams.is_none();
+            if as_it_is && NGram::from_bytes(&name, bytes.clone()).is_ok() {
+                return Ok(bytes);
+            }
+            return self.finish(ngram::read(&path)?);
+        }
+        let texts = self
+            .texts
+            .iter()
+            .map(|text| find(text, options))
+            .collect::<Result<Vec<_>, _>>()?;
+        let cached = self.cached(&texts, options)?;
+        if cached.is_file() {
+            return read(&cached);
+        }
+        say(&format!(
+            "estimating a {}-gram from {} texts",
+            self.order,
+            texts.len()
+        ));
+        let sources = texts
+            .iter()
+            .map(|text| Source::open(text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let estimation = Estimation {
+            order: self.order,
+            prune: self.prune.clone(),
+            vocabulary: self
+                .vocabulary
+                .map_or(VocabularyLimit::All, VocabularyLimit::MostFrequent),
+            discount_fallback: None,
+            reading: Reading {
+                unit: match self.characters {
+                    true => Unit::Character,
+                    false => Unit::Word,
+                },
+                max_line: MAX_LINE,
+                skip_symbols: false,
+            },
+            memory: MEMORY,
+            folder: std::env::temp_dir(),
+        };
+        let bytes = self.finish(ngram::estimate(sources, &estimation, InMemory)?)?;
+        if let Some(folder) = cached.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| Error::File {
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
+        crate::train::write_whole(&cached, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn finish(&self, trie: ngram::Trie) -> Result<Vec<u8>, Error> {
+        let limit = match (self.prune_entropy, self.ngrams) {
+            (Some(share), _) => Some(Limit::Threshold(share)),
+            (None, ngrams) => ngrams.map(Limit::Ngrams),
+        };
+        let trie = match limit {
+            Some(limit) => ngram::prune(&trie, limit),
+            None => trie,
+        };
+        Ok(compact(&trie, self.quantise)?)
+    }
+
+    /// Where the estimated model is kept: named by all that it depends on.
+    fn cached(&self, texts: &[PathBuf], options: &RunOptions) -> Result<PathBuf, Error> {
+        let mut parts = vec![format!(
+            "{:?} {:?}",
+            Self {
+                tune: true,
+                ..self.clone()
+            },
+            env!("CARGO_PKG_VERSION")
+        )];
+        for text in texts {
+            let metadata = std::fs::metadata(text).map_err(|source| Error::File {
+                path: text.clone(),
+                source,
+            })?;
+            let modified = metadata.modified().ok();
+            parts.push(format!("{text:?} {} {modified:?}", metadata.len()));
+        }
+        let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+        let name = format!("{}.bin", &hash(&parts)[..16]);
+        Ok(options.runs.join("cache").join("lm").join(name))
+    }
+}
+
+/// Memory for texts and n-grams; what goes beyond is sorted in temporary files.
+const MEMORY: usize = 4 << 30;
+
+fn find(file: &Path, options: &RunOptions) -> Result<PathBuf, Error> {
+    let roots = [
+        options.data_root.as_deref(),
+        options.experiment_dir.as_deref(),
+    ];
+    let places: Vec<PathBuf> = roots
+        .into_iter()
+        .flatten()
+        .map(|root| root.join(file))
+        .collect();
+    match places.iter().find(|place| place.is_file()) {
+        Some(place) => Ok(place.clone()),
+        None => Err(Error::Data(format!(
+            "lm: there is no file {} in the data root or beside the experiment file; give --data-root DIR or set HEARKEN_DATA",
+            file.display()
+        ))),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
+}

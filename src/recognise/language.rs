@@ -1,0 +1,96 @@
+//! The language model of a model directory, or another in its place.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use super::{Description, Error, ModelFiles};
+use crate::decode::Language;
+use crate::lm::ngram::NGram;
+use crate::text::{Lexicon, Tokens};
+
+/// The file of the n-gram.
+pub const NGRAM: &str = "ngram.bin";
+
+/// The file of the pronunciations.
+pub const LEXICON: &str = "lexicon";
+
+/// Which language model is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LanguageChoice {
+    /// The one in the model directory, if there is one.
+    #[default]
+    Own,
+    /// None.
+    None,
+    /// An n-gram file, of any kind that is read.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for LanguageChoice {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "none" => Self::None,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+/// The language model for an output of a model, or `None` if there is none or none is wanted. For
+/// phones the pronunciations come from `lexicon`, or from the model directory.
+///
+/// # Errors
+/// A file that cannot be read; a language model that does not fit the output.
+pub fn read_language(
+    files: &ModelFiles,
+    description: &Description,
+    choice: &LanguageChoice,
+    lexicon: Option<&PathBuf>,
+) -> Result<Option<Language>, Error> {
+    let ngram = match choice {
+        LanguageChoice::None => return Ok(None),
+        LanguageChoice::File(path) => NGram::open(path)?,
+        LanguageChoice::Own if !description.decode.lm => return Ok(None),
+        LanguageChoice::Own if !description.files.contains_key(NGRAM) => return Ok(None),
+        LanguageChoice::Own => {
+            let name = format!("{}/{NGRAM}", files.name());
+            match files.read(NGRAM)? {
+                Cow::Borrowed(bytes) => NGram::from_static(&name, bytes)?,
+                Cow::Owned(bytes) => NGram::from_bytes(&name, bytes)?,
+            }
+        }
+    };
+    let Some(tokens) = description.tokens.get(description.decode.output) else {
+        return Ok(None);
+    };
+    let lexicon = match lexicon {
+        _ if tokens.is_characters() => None,
+        Some(path) => Some(Lexicon::read(path, tokens)?),
+        None if description.files.contains_key(LEXICON) => {
+            let name = format!("{}/{LEXICON}", files.name());
+            Some(Lexicon::parse(&files.read(LEXICON)?, &name, tokens)?)
+        }
+        None => None,
+    };
+    Ok(Some(Language::new(ngram, tokens, lexicon.as_ref())?))
+}
+
+/// The part of a lexicon that a language model can use, in CMUdict's format.
+pub fn lexicon_of(ngram: &NGram, lexicon: &Lexicon, tokens: &Tokens) -> String {
+    let mut text = String::new();
+    for (word, pronunciations) in lexicon.entries() {
+        if ngram.vocabulary().find(word).is_none() {
+            continue;
+        }
+        for pronunciation in pronunciations {
+            text.push_str(word);
+            for &phone in pronunciation {
+                text.push(' ');
+                text.push_str(&tokens.symbols()[phone as usize]);
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
