@@ -24,6 +24,7 @@ mod recurrent;
 mod stack;
 mod tensor;
 mod version;
+mod weights;
 
 pub use allocator::keep_freed_memory;
 pub use cell::Cell;
@@ -39,6 +40,7 @@ pub use recurrent::{LayerConfig, RecurrentLayer, State};
 pub use stack::{NotFinite, Outputs, Recurrent, RecurrentConfig};
 pub use tensor::with_values;
 pub use version::{Derived, Version};
+pub use weights::{Storage, read_weights, write_weights};
 
 use candle_core::Tensor;
 

@@ -4,14 +4,13 @@ mod files;
 mod language;
 mod model;
 mod recogniser;
-mod weights;
 mod windows;
 
+pub use crate::nn::{Storage, read_weights, write_weights};
 pub use files::{ModelFiles, embedded_names};
 pub use language::{LEXICON, LanguageChoice, NGRAM, lexicon_of, read_language};
 pub use model::{Description, Provenance, read_description, rewrite_model, write_model};
 pub use recogniser::{Recogniser, Settings, Transcript, WindowResult, model_weights, read_model};
-pub use weights::{Storage, read_weights, write_weights};
 pub use windows::Windows;
 
 use std::path::PathBuf;
