@@ -6,6 +6,7 @@ mod interpolate;
 mod models;
 mod out;
 mod perplexity;
+mod rnn;
 mod score;
 mod text;
 mod train;

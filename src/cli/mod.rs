@@ -50,7 +50,10 @@ enum Command {
 /// Parses the arguments, runs the subcommand and turns its result into an exit status.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Run(_) | Command::Bench(_)) {
+    if matches!(
+        cli.command,
+        Command::Run(_) | Command::Bench(_) | Command::Lm(_)
+    ) {
         crate::nn::keep_freed_memory();
     }
     if let Some(threads) = cli.threads

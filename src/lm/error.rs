@@ -127,6 +127,12 @@ pub enum Error {
         /// What is wrong and what to do.
         why: String,
     },
+    /// A layer of a network failed.
+    #[error(transparent)]
+    Layer(#[from] crate::nn::Error),
+    /// Training a network failed.
+    #[error(transparent)]
+    Train(#[from] crate::train::Error),
     /// Models over different vocabularies.
     #[error(
         "{first} and {second} have different vocabularies (`{word}` is only in {owner}), so their perplexities do not compare; train them with the same --vocab, or pass --unequal-vocabularies"

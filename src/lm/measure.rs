@@ -85,7 +85,8 @@ impl Totals {
     }
 }
 
-/// Scores every line of a text as a sentence, on all threads, and hands them on in their order.
+/// Scores every line of a text as a sentence, on all threads (but in order where the model
+/// remembers), and hands them on in their order.
 pub fn score_lines<M: LanguageModel, E: From<Error>>(
     model: &M,
     source: Source,
@@ -96,6 +97,11 @@ pub fn score_lines<M: LanguageModel, E: From<Error>>(
     source.for_each_block(max_line, |block| {
         let text = block.text.strip_suffix('\n').unwrap_or(block.text);
         let lines: Vec<&str> = text.split('\n').collect();
+        if model.in_order() {
+            return score(model, &lines, unit)?
+                .into_iter()
+                .try_for_each(&mut each);
+        }
         let scored: Vec<Vec<Sentence>> = lines
             .par_chunks(BATCH)
             .map(|lines| score(model, lines, unit))

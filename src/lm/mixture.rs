@@ -140,6 +140,33 @@ impl<M: LanguageModel> LanguageModel for Mixture<M> {
             .collect())
     }
 
+    fn score_sentences(&self, sentences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut probs: Vec<Vec<f64>> = sentences
+            .iter()
+            .map(|tokens| vec![0.0; tokens.len() + 1])
+            .collect();
+        for part in &self.parts {
+            let own: Vec<Vec<u32>> = sentences.iter().map(|tokens| part.own(tokens)).collect();
+            let scores = part.model.score_sentences(&own)?;
+            for ((probs, scores), tokens) in probs.iter_mut().zip(scores).zip(sentences) {
+                let tokens = tokens.iter().chain(&[END]);
+                for ((prob, log10_prob), &token) in probs.iter_mut().zip(scores).zip(tokens) {
+                    *prob += part.weight * part.prob(token, log10_prob);
+                }
+            }
+        }
+        let log10 = |probs: Vec<f64>| probs.iter().map(|prob| prob.log10() as f32).collect();
+        Ok(probs.into_iter().map(log10).collect())
+    }
+
+    fn in_order(&self) -> bool {
+        self.parts.iter().any(|part| part.model.in_order())
+    }
+
+    fn forget(&self) -> Result<(), Error> {
+        self.parts.iter().try_for_each(|part| part.model.forget())
+    }
+
     fn distribution(&self, state: &Self::State) -> Result<Vec<f32>, Error> {
         let mut probs = vec![0.0; self.vocabulary.len()];
         for (part, state) in self.parts.iter().zip(state) {

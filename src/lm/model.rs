@@ -46,45 +46,65 @@ pub trait LanguageModel: Sync {
     /// `log₁₀ p` of every token of many sentences, `</s>` last. Sentences that begin alike, as those
     /// of an n-best list do, are scored once up to where they part.
     fn score_sentences(&self, sentences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, Error> {
-        let mut scores: Vec<Vec<f32>> = vec![Vec::new(); sentences.len()];
-        let mut states = vec![self.start()];
-        // By sentence, the state that its tokens so far have led to.
-        let mut reached = vec![0; sentences.len()];
-        let longest = sentences.iter().map(Vec::len).max();
-        for at in 0..longest.map_or(0, |longest| longest + 1) {
-            let mut queries: Vec<(usize, u32)> = Vec::new();
-            let mut known = HashMap::new();
-            let mut asked = Vec::new();
-            for (sentence, tokens) in sentences
-                .iter()
-                .enumerate()
-                .filter(|(_, tokens)| at <= tokens.len())
-            {
-                let query = (reached[sentence], tokens.get(at).copied().unwrap_or(END));
-                let place = *known.entry(query).or_insert_with(|| {
-                    queries.push(query);
-                    queries.len() - 1
-                });
-                asked.push((sentence, place));
-            }
-            let batch: Vec<_> = queries
-                .iter()
-                .map(|&(state, token)| (&states[state], token))
-                .collect();
-            let answers = self.score_batch(&batch)?;
-            for (sentence, place) in asked {
-                scores[sentence].push(answers[place].0);
-                reached[sentence] = place;
-            }
-            states = answers.into_iter().map(|(_, state)| state).collect();
-        }
-        Ok(scores)
+        score_sharing_prefixes(self, sentences)
+    }
+
+    /// Whether what is scored depends on what was scored before (a state carried from sentence to
+    /// sentence, dynamic evaluation): texts must then be scored in their order.
+    fn in_order(&self) -> bool {
+        false
+    }
+
+    /// Forgets what was scored before, where it matters.
+    fn forget(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// For an n-gram model, how long an n-gram it had for each token of a sentence, `</s>` last.
     fn matched_orders(&self, _sentence: &[u32]) -> Option<Vec<usize>> {
         None
     }
+}
+
+/// A tree of prefixes, breadth first: one batch of queries for each position, in which no question
+/// is asked twice.
+pub(super) fn score_sharing_prefixes<M: LanguageModel + ?Sized>(
+    model: &M,
+    sentences: &[Vec<u32>],
+) -> Result<Vec<Vec<f32>>, Error> {
+    let mut scores: Vec<Vec<f32>> = vec![Vec::new(); sentences.len()];
+    let mut states = vec![model.start()];
+    // By sentence, the state that its tokens so far have led to.
+    let mut reached = vec![0; sentences.len()];
+    let longest = sentences.iter().map(Vec::len).max();
+    for at in 0..longest.map_or(0, |longest| longest + 1) {
+        let mut queries: Vec<(usize, u32)> = Vec::new();
+        let mut known = HashMap::new();
+        let mut asked = Vec::new();
+        for (sentence, tokens) in sentences
+            .iter()
+            .enumerate()
+            .filter(|(_, tokens)| at <= tokens.len())
+        {
+            let query = (reached[sentence], tokens.get(at).copied().unwrap_or(END));
+            let place = *known.entry(query).or_insert_with(|| {
+                queries.push(query);
+                queries.len() - 1
+            });
+            asked.push((sentence, place));
+        }
+        let batch: Vec<_> = queries
+            .iter()
+            .map(|&(state, token)| (&states[state], token))
+            .collect();
+        let answers = model.score_batch(&batch)?;
+        for (sentence, place) in asked {
+            scores[sentence].push(answers[place].0);
+            reached[sentence] = place;
+        }
+        states = answers.into_iter().map(|(_, state)| state).collect();
+    }
+    Ok(scores)
 }
 
 impl LanguageModel for NGram {

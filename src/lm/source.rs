@@ -193,7 +193,7 @@ mod tests {
         let mut lines = Vec::new();
         Source::new("the text".into(), Cursor::new(bytes.to_vec()))?.for_each_line(
             max_line,
-            |line, number| {
+            |line, number| -> Result<(), Error> {
                 lines.push((number, line.to_string()));
                 Ok(())
             },

@@ -16,7 +16,10 @@ pub const SPECIAL: [&str; 3] = ["<unk>", "<s>", "</s>"];
 pub const SPACE: &str = "<space>";
 
 /// What a model predicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Words, separated by white space.
     Word,

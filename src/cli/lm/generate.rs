@@ -5,7 +5,7 @@ use std::io::Write;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use super::models::{Models, Work, unit};
+use super::models::{Models, Remembering, Work, unit};
 use crate::cli::Failure;
 use crate::lm::{LanguageModel, MAX_LINE, Sampling, generate, prompt, spelling};
 
@@ -53,7 +53,8 @@ fn probability(text: &str) -> Result<f64, String> {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
-    args.models.open(MAX_LINE, Generate(&args))
+    args.models
+        .open(MAX_LINE, &Remembering::default(), Generate(&args))
 }
 
 struct Generate<'a>(&'a Args);

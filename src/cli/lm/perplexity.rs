@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::models::{Models, Work, unit};
+use super::models::{Models, Remembering, Work, unit};
 use super::score::Format;
 use super::text::Texts;
 use crate::cli::Failure;
@@ -19,6 +19,8 @@ pub struct Args {
     #[command(flatten)]
     models: Models,
     #[command(flatten)]
+    remembering: Remembering,
+    #[command(flatten)]
     texts: Texts,
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
@@ -31,6 +33,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let max_line = args.texts.limit.bytes;
     args.models.open(
         max_line,
+        &args.remembering,
         Perplexity {
             sources,
             max_line,

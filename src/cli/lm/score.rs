@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 
 use serde::Serialize;
 
-use super::models::{Models, Work, unit};
+use super::models::{Models, Remembering, Work, unit};
 use super::text::Texts;
 use crate::cli::Failure;
 use crate::lm::{END, LanguageModel, Sentence, Source, UNKNOWN, score_lines};
@@ -18,6 +18,8 @@ use crate::lm::{END, LanguageModel, Sentence, Source, UNKNOWN, score_lines};
 pub struct Args {
     #[command(flatten)]
     models: Models,
+    #[command(flatten)]
+    remembering: Remembering,
     #[command(flatten)]
     texts: Texts,
     /// A line a word.
@@ -41,9 +43,10 @@ pub enum Format {
 pub fn run(args: Args) -> Result<(), Failure> {
     let sources = args.texts.open()?;
     let max_line = args.texts.limit.bytes;
-    let Args { words, format, .. } = args;
+    let (words, format) = (args.words, args.format);
     args.models.open(
         max_line,
+        &args.remembering,
         Score {
             sources,
             max_line,

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use super::out::Out;
+use super::rnn;
 use super::text::{Limit, open};
 use crate::cli::Failure;
 use crate::lm::ngram::{self, ArpaFile, Estimation, InMemory, Kind, Reading, VocabularyLimit};
 use crate::lm::{MAX_LINE, SPACE, Source, Unit};
 
-/// Estimate an n-gram model from text, by interpolated modified Kneser–Ney.
+/// Estimate an n-gram model from text, by interpolated modified Kneser–Ney, or train a recurrent one.
 ///
 /// Text is plain, gzip or xz, one sentence a line, words separated by spaces.
 #[derive(clap::Args)]
@@ -47,6 +48,8 @@ pub struct Args {
     /// Where temporary files go; the system's place for them by default.
     #[arg(long, value_name = "DIR")]
     temporary: Option<PathBuf>,
+    #[command(flatten)]
+    recurrent: rnn::Recurrent,
     #[command(flatten)]
     out: Out,
     /// The text; `-` for standard input, the default.
@@ -91,6 +94,19 @@ fn discounts(text: &str) -> Result<[f32; 3], String> {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
+    if let Some(config) = &args.recurrent.config {
+        let vocabulary = args.vocab.as_deref();
+        return args.recurrent.run(
+            config,
+            rnn::Given {
+                vocabulary,
+                skip_symbols: args.skip_symbols,
+                max_line: args.limit.bytes,
+                texts: &args.texts,
+                out: &args.out,
+            },
+        );
+    }
     let path = &args.out.path;
     let kind = args.out.check()?;
     let estimation = Estimation {
@@ -116,7 +132,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn vocabulary(argument: Option<&str>, unit: Unit) -> Result<VocabularyLimit, Failure> {
+pub fn vocabulary(argument: Option<&str>, unit: Unit) -> Result<VocabularyLimit, Failure> {
     let Some(argument) = argument else {
         return Ok(VocabularyLimit::All);
     };

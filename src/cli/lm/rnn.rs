@@ -1,0 +1,149 @@
+//! `hearken lm train --rnn`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use super::out::Out;
+use super::text::open;
+use super::train::vocabulary;
+use crate::cli::Failure;
+use crate::lm::ngram::Reading;
+use crate::lm::rnn::{Config, Training, train};
+use crate::lm::{Error, Source};
+use crate::nn::Storage;
+use crate::train::{EpochRecord, Observer, Progress};
+
+/// What only a recurrent model needs.
+#[derive(clap::Args)]
+pub struct Recurrent {
+    /// Train a recurrent model as this file says; --out is then a directory.
+    #[arg(
+        long = "rnn",
+        value_name = "CONFIG",
+        requires = "dev",
+        conflicts_with_all = ["order", "prune", "discount_fallback", "unit", "memory", "temporary"]
+    )]
+    pub config: Option<PathBuf>,
+    /// The text that the best epoch is chosen by, and the learning rate halved.
+    #[arg(long, value_name = "TEXT", requires = "config")]
+    dev: Option<PathBuf>,
+    /// The seed, in place of the configuration's.
+    #[arg(long, value_name = "N", requires = "config")]
+    seed: Option<u64>,
+    /// Go on from a checkpoint that was computed with other instructions; the run is marked.
+    #[arg(long, requires = "config")]
+    allow_other_path: bool,
+}
+
+/// The arguments that both kinds of models have.
+pub struct Given<'a> {
+    pub vocabulary: Option<&'a str>,
+    pub skip_symbols: bool,
+    pub max_line: usize,
+    pub texts: &'a [PathBuf],
+    pub out: &'a Out,
+}
+
+impl Recurrent {
+    /// Trains the model.
+    pub fn run(&self, path: &Path, given: Given) -> Result<(), Failure> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut config = Config::parse(&text, &path.display().to_string())?;
+        config.seed = self.seed.unwrap_or(config.seed);
+        let storage = match given.out.quantise.bits {
+            None => Storage::F32,
+            Some(8) => Storage::Int8,
+            Some(bits) => {
+                return Err(format!(
+                    "--quantize {bits} is for n-grams; recurrent models have --quantize 8"
+                )
+                .into());
+            }
+        };
+        let out = &given.out.path;
+        if out.is_file() {
+            return Err(format!(
+                "{} is a file; --out names the directory of a recurrent model",
+                out.display()
+            )
+            .into());
+        }
+        let Some(dev) = &self.dev else {
+            return Err("--rnn needs --dev TEXT".into());
+        };
+        let unit = config.model.unit;
+        let limit = match given.vocabulary {
+            None => None,
+            some => Some(vocabulary(some, unit)?),
+        };
+        let training = Training {
+            config: &config,
+            texts: open(given.texts)?,
+            dev: Source::open(dev)?,
+            reading: Reading {
+                unit,
+                max_line: given.max_line,
+                skip_symbols: given.skip_symbols,
+            },
+            vocabulary: limit,
+            out,
+            storage,
+            allow_other_path: self.allow_other_path,
+        };
+        let outcome = train(training, &mut Log::default())?;
+        for (name, value) in &outcome.evaluation.figures {
+            println!("dev {name} {value:.4}");
+        }
+        Ok(())
+    }
+}
+
+/// Tells on stderr how training goes: a line an epoch, and one a minute within it on a terminal.
+#[derive(Default)]
+struct Log {
+    said: Option<std::time::Instant>,
+}
+
+impl Observer for Log {
+    fn step(&mut self, progress: &Progress) {
+        let due = self.said.is_none_or(|said| said.elapsed().as_secs() >= 60);
+        if due && std::io::stderr().is_terminal() {
+            self.said = Some(std::time::Instant::now());
+            eprintln!(
+                "epoch {}/{}, batch {}/{}: loss {:.4}, norm {:.2}",
+                progress.epoch,
+                progress.epochs,
+                progress.batch,
+                progress.batches,
+                progress.loss,
+                progress.gradient_norm
+            );
+        }
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        let figures = record.figures.iter();
+        let figures: Vec<String> = figures
+            .map(|(name, value)| format!("{name} {value:.3}"))
+            .collect();
+        eprintln!(
+            "epoch {} step {} loss {:.4} dev {:.4} {} norm {:.2} rate {:.2e} {:.0} tokens/s {:.0} s",
+            record.epoch,
+            record.step,
+            record.train_loss,
+            record.dev_loss,
+            figures.join(" "),
+            record.gradient_norm,
+            record.learning_rate,
+            record.frames_per_second,
+            record.seconds
+        );
+    }
+
+    fn note(&mut self, note: &str) {
+        eprintln!("{note}");
+    }
+}
