@@ -42,6 +42,8 @@ pub mod acoustic;
 
 pub mod lm;
 
+pub mod pronounce;
+
 pub mod decode;
 
 pub mod recognise;

@@ -6,6 +6,7 @@
 mod bench;
 mod corpus;
 mod features;
+mod lexicon;
 mod lm;
 mod report;
 mod run;
@@ -41,6 +42,7 @@ enum Command {
     Score(score::Args),
     Features(features::Args),
     Corpus(corpus::Args),
+    Lexicon(lexicon::Args),
     Lm(lm::Args),
     Bench(bench::Args),
     Runs(report::RunsArgs),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Score(args) => score::run(args),
         Command::Features(args) => features::run(args),
         Command::Corpus(args) => corpus::run(args),
+        Command::Lexicon(args) => lexicon::run(args),
         Command::Lm(args) => lm::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Runs(args) => report::runs(args),

@@ -114,6 +114,22 @@ impl Lexicon {
             .zip(self.pronunciations.iter().map(Vec::as_slice))
     }
 
+    /// The lexicon of those words that `keep` keeps, asked in order.
+    pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.words.len())
+            .filter(|&at| keep(&self.words[at]))
+            .collect();
+        let words: Vec<String> = kept.iter().map(|&at| self.words[at].clone()).collect();
+        Self {
+            index: words.iter().cloned().zip(0..).collect(),
+            words,
+            pronunciations: kept
+                .iter()
+                .map(|&at| self.pronunciations[at].clone())
+                .collect(),
+        }
+    }
+
     /// The number of words.
     pub fn len(&self) -> usize {
         self.words.len()
