@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod config;
+mod identity;
 mod language;
 mod measure;
 mod report;

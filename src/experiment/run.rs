@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::identity::identity;
 use super::measure::{dev_utterances, measure};
 use super::results::{TrainSet, today};
 use super::sets::{Part, Places, Prepared, hash};
@@ -414,19 +415,7 @@ fn data_hash(train: &[Prepared], dev: &[Prepared]) -> String {
     hash(&keys)
 }
 
-/// What the trained weights depend on: a run with another identity is another run, whose checkpoints
-/// are not resumed. How the model is searched and what it is tested on may change.
-fn identity(experiment: &Experiment, data_hash: &str) -> Result<String, Error> {
-    let mut training = experiment.clone();
-    training.about.clear();
-    training.data.test.clear();
-    training.lm = None;
-    training.decode = decode::Config::default();
-    let training = resolve(&training)?;
-    Ok(hash(&[training.as_bytes(), data_hash.as_bytes()]))
-}
-
-fn resolve(experiment: &Experiment) -> Result<String, Error> {
+pub(super) fn resolve(experiment: &Experiment) -> Result<String, Error> {
     toml::to_string(experiment).map_err(|error| Error::Data(error.to_string()))
 }
 
