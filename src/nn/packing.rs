@@ -5,6 +5,8 @@
 //! frames that do not exist, and the backward direction of a layer starts at each utterance's own
 //! last frame. PyTorch's `pack_padded_sequence` with `enforce_sorted` lays its data out the same way.
 
+use std::ops::Range;
+
 use candle_core::{Device, Tensor};
 use ndarray::{Array2, ArrayView2};
 
@@ -29,6 +31,15 @@ pub struct Step {
     pub previous: usize,
     /// Utterances `0..joined` continue from the frame before; `joined..batch` begin here.
     pub joined: usize,
+}
+
+/// Consecutive steps of a direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// Their places in [`Packing::walk`].
+    pub steps: Range<usize>,
+    /// The rows of the batch that they are.
+    pub rows: Range<usize>,
 }
 
 impl Packing {
@@ -120,8 +131,17 @@ impl Packing {
     /// The time steps in the order in which a direction computes them: from the first frame, or
     /// with `reversed` from the last one, where shorter utterances join as `t` falls.
     pub fn walk(&self, reversed: bool) -> impl DoubleEndedIterator<Item = Step> + '_ {
+        self.walk_over(reversed, 0..self.steps())
+    }
+
+    /// Some of the steps of [`Packing::walk`], counted in its order.
+    pub(super) fn walk_over(
+        &self,
+        reversed: bool,
+        some: Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = Step> + '_ {
         let steps = self.steps();
-        (0..steps).map(move |i| {
+        some.map(move |i| {
             let t = if reversed { steps - 1 - i } else { i };
             let batch = self.batch_at(t);
             let (previous, joined) = match (i, reversed) {
@@ -136,6 +156,26 @@ impl Packing {
                 joined,
             }
         })
+    }
+
+    /// The steps of [`Packing::walk`] in stretches of at most `rows` rows, or of a single step.
+    pub(super) fn stretches(&self, reversed: bool, rows: usize) -> Vec<Stretch> {
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for (i, step) in self.walk(reversed).enumerate() {
+            let here = step.row..step.row + step.batch;
+            match stretches.last_mut() {
+                Some(last) if last.rows.len() + step.batch <= rows => {
+                    last.steps.end = i + 1;
+                    last.rows.start = last.rows.start.min(here.start);
+                    last.rows.end = last.rows.end.max(here.end);
+                }
+                _ => stretches.push(Stretch {
+                    steps: i..i + 1,
+                    rows: here,
+                }),
+            }
+        }
+        stretches
     }
 
     /// Packs utterances `[T_b, D]`, given longest first, into a tensor `[N, D]`.
@@ -304,6 +344,16 @@ mod tests {
         ) {
             lengths.sort_by(|a, b| b.cmp(a));
             let packing = Packing::new(lengths.clone()).unwrap();
+            let mut rows = 0;
+            for stretch in packing.stretches(reversed, 5) {
+                let steps: Vec<_> = packing.walk_over(reversed, stretch.steps).collect();
+                prop_assert!(steps.iter().all(|s| stretch.rows.contains(&s.row)));
+                let sum: usize = steps.iter().map(|s| s.batch).sum();
+                prop_assert_eq!(stretch.rows.len(), sum);
+                prop_assert!(sum <= 5 || steps.len() == 1);
+                rows += sum;
+            }
+            prop_assert_eq!(rows, packing.frames());
             let mut seen = 0;
             for step in packing.walk(reversed) {
                 for (b, &length) in lengths.iter().enumerate().take(step.batch) {

@@ -18,6 +18,7 @@
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, NdFloat, s};
 
+use super::packing::Stretch;
 use super::product::{Into, product};
 use super::{Cell, Packing, Path};
 
@@ -103,14 +104,32 @@ pub fn project<F: NdFloat>(direction: &Direction<'_, F>, x: ArrayView2<'_, F>, g
 pub fn forward<F: NdFloat>(
     direction: &Direction<'_, F>,
     gates: &mut [F],
+    output: ArrayViewMut2<'_, F>,
+    cells: Option<&mut [F]>,
+    carry: Carry<'_, F>,
+) {
+    let whole = Stretch {
+        steps: 0..direction.packing.steps(),
+        rows: 0..direction.packing.frames(),
+    };
+    forward_over(direction, &whole, gates, output, cells, carry);
+}
+
+/// [`forward`] over a stretch, whose rows alone `gates` holds.
+pub(super) fn forward_over<F: NdFloat>(
+    direction: &Direction<'_, F>,
+    stretch: &Stretch,
+    gates: &mut [F],
     mut output: ArrayViewMut2<'_, F>,
     mut cells: Option<&mut [F]>,
     carry: Carry<'_, F>,
 ) {
     let (h, width) = (direction.cells(), direction.width());
-    for step in direction.packing.walk(direction.reversed) {
+    let steps = stretch.steps.clone();
+    for step in direction.packing.walk_over(direction.reversed, steps) {
         let n = step.batch;
-        let gates = &mut gates[step.row * width..(step.row + n) * width];
+        let first = step.row - stretch.rows.start;
+        let gates = &mut gates[first * width..(first + n) * width];
         product(
             direction.path,
             matrix(&carry.hidden[..n * h], h),

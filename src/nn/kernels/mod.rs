@@ -28,6 +28,7 @@ use super::gemm::panels::Packed;
 use super::gemm::{self, PackedB, Start};
 #[cfg(target_arch = "x86_64")]
 use super::gemm::{avx2::Avx2, avx512::Avx512, bf16::Bf16};
+use super::packing::Stretch;
 use super::recurrence::{self as plain, Carry, Direction, WeightGradients, matrix, matrix_mut};
 use super::{Cell, Path};
 
@@ -72,7 +73,7 @@ impl Weights {
     }
 }
 
-/// `x W_ih^T + b` for all frames at once: `x` `[N, D]` into `gates` `[N, G·H]`.
+/// `x W_ih^T + b` for many frames at once: `x` `[N, D]` into `gates` `[N, G·H]`.
 pub(super) fn project(
     weights: &Weights,
     direction: &Direction<'_, f32>,
@@ -83,23 +84,30 @@ pub(super) fn project(
     weights.input.product(x, start, gates, width);
 }
 
-/// The recurrence over what [`project`] left; see [`plain::forward`].
+/// The recurrence over what [`project`] left of a stretch's rows; see [`plain::forward`].
 pub(super) fn forward(
     weights: &Weights,
     direction: &Direction<'_, f32>,
+    stretch: &Stretch,
     gates: &mut [f32],
     output: ArrayViewMut2<'_, f32>,
     cells: Option<&mut [f32]>,
     carry: Carry<'_, f32>,
 ) {
     match &weights.recurrent {
-        Recurrent::Plain => plain::forward(direction, gates, output, cells, carry),
+        Recurrent::Plain => plain::forward_over(direction, stretch, gates, output, cells, carry),
         #[cfg(target_arch = "x86_64")]
-        Recurrent::Avx2(w) => recurrence::forward(w, direction, gates, output, cells, carry),
+        Recurrent::Avx2(w) => {
+            recurrence::forward(w, direction, stretch, gates, output, cells, carry)
+        }
         #[cfg(target_arch = "x86_64")]
-        Recurrent::Avx512(w) => recurrence::forward(w, direction, gates, output, cells, carry),
+        Recurrent::Avx512(w) => {
+            recurrence::forward(w, direction, stretch, gates, output, cells, carry)
+        }
         #[cfg(target_arch = "x86_64")]
-        Recurrent::Bf16(w) => recurrence::forward(w, direction, gates, output, cells, carry),
+        Recurrent::Bf16(w) => {
+            recurrence::forward(w, direction, stretch, gates, output, cells, carry)
+        }
     }
 }
 

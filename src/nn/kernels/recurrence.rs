@@ -4,6 +4,7 @@ use super::super::gemm::Start;
 use super::super::gemm::buffer::Buffer;
 use super::super::gemm::kernel::{Addend, Kernel, Place};
 use super::super::gemm::panels::{Packed, RowPanels};
+use super::super::packing::Stretch;
 use super::super::recurrence::{Carry, Direction, matrix};
 use super::Cell;
 use super::cells::{Cells, LstmFrame};
@@ -34,6 +35,7 @@ pub(super) fn pack<K: Kernel>(kernel: K, direction: &Direction<'_, f32>) -> Pack
 pub(super) fn forward<K: Cells>(
     weights: &Packed<K>,
     direction: &Direction<'_, f32>,
+    stretch: &Stretch,
     gates: &mut [f32],
     mut output: ArrayViewMut2<'_, f32>,
     mut cells: Option<&mut [f32]>,
@@ -42,9 +44,14 @@ pub(super) fn forward<K: Cells>(
     let kernel = weights.kernel();
     let (width, h) = direction.recurrent.dim();
     let mut packed = Buffer::default();
-    for (step, number) in direction.packing.walk(direction.reversed).zip(0..) {
+    let steps = stretch.steps.clone();
+    let walk = direction
+        .packing
+        .walk_over(direction.reversed, steps.clone());
+    for (step, number) in walk.zip(steps) {
         let n = step.batch;
-        let gates = &mut gates[step.row * width..(step.row + n) * width];
+        let first = step.row - stretch.rows.start;
+        let gates = &mut gates[first * width..(first + n) * width];
         let hidden = &mut carry.hidden[..n * h];
         match direction.cell {
             Cell::Lstm => {

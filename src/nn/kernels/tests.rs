@@ -67,21 +67,20 @@ impl Case {
         let (mut hidden, mut cell) = (self.hidden.clone(), self.start.clone());
         // The output stands in the right half of a wider matrix, as a backward direction's does.
         let mut both = Array2::zeros((n, 2 * h));
-        let carry = Carry {
-            hidden: &mut hidden,
-            cell: &mut cell,
-        };
         let weights = Weights::new(&direction);
-        project(&weights, &direction, self.x.view(), &mut gates);
-        let columns = both.slice_mut(s![.., h..]);
-        forward(
-            &weights,
-            &direction,
-            &mut gates,
-            columns,
-            lstm.then_some(&mut cells[..]),
-            carry,
-        );
+        for stretch in self.packing.stretches(self.reversed, 7) {
+            let rows = stretch.rows.start * self.bias.len()..stretch.rows.end * self.bias.len();
+            let gates = &mut gates[rows];
+            let x = self.x.slice(s![stretch.rows.clone(), ..]);
+            project(&weights, &direction, x, gates);
+            let carry = Carry {
+                hidden: &mut hidden,
+                cell: &mut cell,
+            };
+            let columns = both.slice_mut(s![.., h..]);
+            let kept = lstm.then_some(&mut cells[..]);
+            forward(&weights, &direction, &stretch, gates, columns, kept, carry);
+        }
         let passed = Backward {
             gates: &mut gates,
             cells: &cells,
