@@ -307,3 +307,86 @@ fn a_language_model_that_is_none_is_refused_by_name() {
         stderr(&output)
     );
 }
+
+/// The digits model with another search.
+fn digits_with(dir: &Path, decode: &str) -> PathBuf {
+    let model = dir.join("model");
+    std::fs::create_dir_all(&model).unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits");
+    std::fs::copy(
+        shipped.join("model.safetensors"),
+        model.join("model.safetensors"),
+    )
+    .unwrap();
+    let description = std::fs::read_to_string(shipped.join("model.toml")).unwrap();
+    let (head, rest) = description.split_once("[decode]").unwrap();
+    let (_, tail) = rest.split_once("[acoustic]").unwrap();
+    let description = format!("{head}[decode]\n{decode}\n[acoustic]{tail}");
+    std::fs::write(model.join("model.toml"), description).unwrap();
+    model
+}
+
+#[test]
+fn every_word_has_times_and_a_confidence_whatever_the_search() {
+    let dir = tempfile::tempdir().unwrap();
+    // Three digits, half a second of silence between them: said one after the other.
+    let mut samples = Vec::new();
+    for file in [
+        "digits/7_jackson_0.wav",
+        "digits/3_nicolas_0.wav",
+        "digits/9_nicolas_0.wav",
+    ] {
+        samples.extend(hearken::audio::read(&data(file)).unwrap().waveform.samples);
+        samples.extend([0.0; 4000]);
+    }
+    let seconds = samples.len() as f64 / 8000.0;
+    let waveform = hearken::audio::Waveform {
+        samples,
+        sample_rate: 8000,
+    };
+    let wav = dir.path().join("three.wav");
+    hearken::audio::write_wav(&wav, &waveform).unwrap();
+    let lm = dir.path().join("nines.arpa");
+    std::fs::write(&lm, NINES).unwrap();
+    let lm = lm.display().to_string();
+    for (decode, extra) in [
+        ("method = \"greedy\"", vec![]),
+        ("method = \"beam\"\nbeam = 40", vec![]),
+        (
+            "method = \"beam\"\nbeam = 40",
+            vec!["--lm", &lm, "--alpha", "0.01"],
+        ),
+        (
+            "method = \"choices\"\nchoices = [\"seven\", \"nine\"]",
+            vec![],
+        ),
+    ] {
+        let model = digits_with(dir.path(), decode);
+        let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .args(["transcribe", "--format", "json", "--model"])
+            .arg(model)
+            .args(extra)
+            .arg(&wav)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let object: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let words = object["words"].as_array().unwrap();
+        let texts: Vec<&str> = words.iter().map(|w| w["word"].as_str().unwrap()).collect();
+        assert_eq!(texts.join(" "), object["text"].as_str().unwrap());
+        assert!(!words.is_empty(), "{decode}");
+        let mut before = 0.0;
+        for word in words {
+            let (start, end) = (
+                word["start"].as_f64().unwrap(),
+                word["end"].as_f64().unwrap(),
+            );
+            assert!(start >= before && end > start, "{decode}: {word}");
+            before = end;
+            let confidence = word["confidence"].as_f64().unwrap();
+            assert!((0.0..=1.0).contains(&confidence), "{decode}: {word}");
+            assert!(!word["tokens"].as_array().unwrap().is_empty(), "{decode}");
+        }
+        assert!(before <= seconds + 1e-3, "{decode}: {before} {seconds}");
+    }
+}

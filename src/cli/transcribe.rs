@@ -12,8 +12,8 @@ use crate::corpus::{self, Kind, Request, Utterance};
 use crate::decode::HotPhrase;
 use crate::nn::Precision;
 use crate::recognise::{
-    Description, LanguageChoice, ModelFiles, Recogniser, Settings, Transcript, Windows,
-    embedded_names, read_description,
+    Description, LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript,
+    Windows, embedded_names, read_description,
 };
 
 /// Turn recordings into words.
@@ -47,6 +47,10 @@ pub struct Args {
     /// `none`.
     #[arg(long, value_name = "FILE|none")]
     lm: Option<LanguageChoice>,
+    /// The language model that rescores the n-best hypotheses instead of the model's own: the
+    /// directory of a recurrent one, an n-gram, or `none`.
+    #[arg(long, value_name = "DIR|none")]
+    rnn_lm: Option<LanguageChoice>,
     /// Pronunciations in CMUdict's format, instead of the model's own: for models of phones.
     #[arg(long, value_name = "FILE")]
     lexicon: Option<PathBuf>,
@@ -102,6 +106,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         precision: args.precision,
         beam: args.beam.map(|beam| beam as usize),
         language: args.lm.clone().unwrap_or_default(),
+        rescorer: args.rnn_lm.clone().unwrap_or_default(),
         lexicon: args.lexicon.clone(),
         alpha: args.alpha,
         beta: args.beta,
@@ -125,7 +130,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
                     say_once(&mut said, job, &transcript);
                     match args.format {
                         Format::Text => writeln!(out, "{}", line(job, &transcript.text, alone))?,
-                        Format::Json => writeln!(out, "{}", object(job, &transcript, &name))?,
+                        Format::Json => {
+                            writeln!(out, "{}", object(job, &transcript, &recogniser, &name))?
+                        }
                     }
                     out.flush()?;
                 }
@@ -248,7 +255,14 @@ fn line(job: &Job, text: &str, alone: bool) -> String {
     }
 }
 
-fn object(job: &Job, transcript: &Transcript, model: &str) -> serde_json::Value {
+fn object(
+    job: &Job,
+    transcript: &Transcript,
+    recogniser: &Recogniser,
+    model: &str,
+) -> serde_json::Value {
+    let description = recogniser.description();
+    let symbols = description.tokens[description.decode.output].symbols();
     let windows: Vec<serde_json::Value> = transcript
         .windows
         .iter()
@@ -256,9 +270,46 @@ fn object(job: &Job, transcript: &Transcript, model: &str) -> serde_json::Value 
             let hypotheses: Vec<serde_json::Value> = window
                 .hypotheses
                 .iter()
-                .map(|h| json!({ "text": h.text, "score": h.score }))
+                .map(|h| {
+                    json!({
+                        "text": h.text,
+                        "score": h.score,
+                        "parts": {
+                            "output": h.parts.output,
+                            "combined": h.parts.combined,
+                            "lm": h.parts.lm,
+                            "rescoring": h.parts.rescoring,
+                            "words": h.words.len(),
+                        },
+                    })
+                })
                 .collect();
             json!({ "start": window.start, "seconds": window.seconds, "nbest": hypotheses })
+        })
+        .collect();
+    let words: Vec<serde_json::Value> = transcript
+        .windows
+        .iter()
+        .flat_map(|window| &window.words)
+        .map(|RecognisedWord { timed, confidence }| {
+            let tokens: Vec<serde_json::Value> = timed
+                .tokens
+                .iter()
+                .map(|token| {
+                    json!({
+                        "token": symbols[token.token as usize],
+                        "start": milliseconds(token.start),
+                        "end": milliseconds(token.end),
+                    })
+                })
+                .collect();
+            json!({
+                "word": timed.text,
+                "start": milliseconds(timed.start),
+                "end": milliseconds(timed.end),
+                "confidence": confidence,
+                "tokens": tokens,
+            })
         })
         .collect();
     let key = match job {
@@ -269,9 +320,15 @@ fn object(job: &Job, transcript: &Transcript, model: &str) -> serde_json::Value 
     json!({
         key: id(job),
         "text": transcript.text,
+        "words": words,
         "seconds": transcript.seconds,
         "model": model,
         "windows": windows,
         "notices": notices,
     })
+}
+
+/// Seconds with three digits.
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }

@@ -9,16 +9,17 @@ use rayon::prelude::*;
 
 use super::Failure;
 use crate::corpus::{self, Kind, Request, Utterance};
-use crate::decode::{self, Config, DevUtterance, Method};
+use crate::decode::{self, DevUtterance, Method};
 use crate::experiment::dev_utterances;
 use crate::features::Store;
 use crate::lm::ngram::{self, NGram};
-use crate::nn::Precision;
+use crate::nn::{Precision, Runtime};
 use crate::recognise::{
     LEXICON, LanguageChoice, ModelFiles, NGRAM, Recogniser, Settings, lexicon_of, read_language,
-    rewrite_model,
+    read_rescorer, rescorer_files, rewrite_model,
 };
-use crate::text::Lexicon;
+use crate::score::ErrorCounts;
+use crate::text::{Lexicon, Tokens};
 
 /// Choose the weights of a model's language model on a dev set, and write them into the model.
 ///
@@ -41,6 +42,10 @@ pub struct Args {
     /// The n-gram, as ARPA or compact binary, instead of the model's own.
     #[arg(long, value_name = "FILE")]
     lm: Option<PathBuf>,
+    /// The directory of the recurrent language model that rescores the n-best hypotheses, instead of
+    /// the model's own.
+    #[arg(long, value_name = "DIR")]
+    rnn_lm: Option<PathBuf>,
     /// Pronunciations in CMUdict's format, for an output of phones.
     #[arg(long, value_name = "FILE", requires = "lm")]
     lexicon: Option<PathBuf>,
@@ -81,6 +86,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let language = read_language(&files, &description, &choice, args.lexicon.as_ref())?
         .map(Arc::new)
         .ok_or("the model has no language model of its own: give --lm FILE")?;
+    let choice = args.rnn_lm.clone().map(LanguageChoice::File);
+    let rescorer = read_rescorer(
+        &files,
+        &description,
+        &choice.unwrap_or_default(),
+        Runtime::new(args.precision),
+    )?;
     let dev = dev_set(&args, &recogniser)?;
     if dev.iter().all(|utterance| utterance.reference.is_empty()) {
         return Err("the dev set has no texts to compare with".into());
@@ -88,28 +100,36 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let tuned = decode::tune(
         &description.decode,
         &description.tokens,
-        &language,
+        &decode::Models { language, rescorer },
         &dev,
         &description.normalise,
         &mut |line| eprintln!("{line}"),
     )?;
-    let Config {
-        alpha, beta, lm, ..
-    } = tuned.config;
     let mut out = std::io::stdout().lock();
+    let per_cent = |counts: ErrorCounts| 100.0 * counts.rate();
     writeln!(
         out,
         "without a language model: WER {:.2}%",
-        100.0 * tuned.without.rate()
+        per_cent(tuned.without)
     )?;
-    if lm {
-        writeln!(
-            out,
-            "alpha {alpha} beta {beta}: WER {:.2}%",
-            100.0 * tuned.best.rate()
-        )?;
-    } else {
-        writeln!(out, "no weights are better than no language model")?;
+    let chosen = match tuned.config.lm {
+        true => format!(
+            "alpha {} beta {} combine {} rescoring-weight {}",
+            tuned.config.alpha,
+            tuned.config.beta,
+            tuned.config.combine,
+            tuned.config.rescoring_weight
+        ),
+        false => "no language model is best".to_owned(),
+    };
+    writeln!(
+        out,
+        "{chosen}: WER {:.2}% (oracle {:.2}%)",
+        per_cent(tuned.best),
+        per_cent(tuned.oracle)
+    )?;
+    if let Some(share) = tuned.cross_entropy {
+        writeln!(out, "confidence: normalised cross entropy {share:.3}")?;
     }
     if !args.dry_run {
         description.decode = tuned.config;
@@ -119,12 +139,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The files that --lm and --lexicon bring into the model.
-fn installed(
-    args: &Args,
-    tokens: &crate::text::Tokens,
-) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
-    let mut others = BTreeMap::new();
+/// The files that --lm, --rnn-lm and --lexicon bring into the model.
+fn installed(args: &Args, tokens: &Tokens) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let mut others = match &args.rnn_lm {
+        Some(dir) => rescorer_files(dir)?,
+        None => BTreeMap::new(),
+    };
     if let Some(path) = &args.lm {
         let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let name = path.display().to_string();

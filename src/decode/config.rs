@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Weights};
+use super::{Boundaries, Calibration, Error, Weights};
 
 /// How log-probabilities become words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +42,22 @@ pub struct Config {
     pub score_threshold: f32,
     /// What a hot phrase adds to the score of a hypothesis that has it, nats.
     pub hot_boost: f32,
+    /// Hypotheses of the first pass that a second one rescores, where there is one.
+    pub nbest: usize,
+    /// How much another output of the model, one of characters, counts in the second pass beside
+    /// the one that is decoded: `(1 − combine) · ln p + combine · ln p'`.
+    pub combine: f32,
+    /// Interpolation weight of the second pass's language model beside the first one's.
+    pub rescoring_weight: f32,
+    /// Scale of the scores before they become posteriors.
+    pub posterior_scale: f32,
     /// The texts that may be recognised, for the method `choices`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
+    /// From posteriors to the probability of being right.
+    pub calibration: Calibration,
+    /// Where words begin and end around their tokens.
+    pub boundaries: Boundaries,
 }
 
 impl Default for Config {
@@ -62,6 +75,12 @@ impl Default for Config {
             token_threshold: 7.0,
             score_threshold: 14.0,
             hot_boost: 8.0,
+            nbest: 100,
+            combine: 0.0,
+            rescoring_weight: 0.5,
+            posterior_scale: 0.3,
+            calibration: Calibration::default(),
+            boundaries: Boundaries::default(),
             choices: Vec::new(),
         }
     }
@@ -100,10 +119,22 @@ impl Config {
             ("token-threshold", self.token_threshold),
             ("score-threshold", self.score_threshold),
             ("hot-boost", self.hot_boost),
+            ("posterior-scale", self.posterior_scale),
         ] {
             if value.is_nan() || value < 0.0 {
                 return refuse(&format!("`decode.{key}` must be at least 0"));
             }
+        }
+        for (key, value) in [
+            ("combine", self.combine),
+            ("rescoring-weight", self.rescoring_weight),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                return refuse(&format!("`decode.{key}` must be between 0 and 1"));
+            }
+        }
+        if self.nbest == 0 {
+            return refuse("`decode.nbest` must be at least 1");
         }
         if (self.method == Method::Choices) == self.choices.is_empty() {
             return refuse(

@@ -7,7 +7,8 @@ use ndarray::ArrayView2;
 use super::language::Reading;
 use super::{
     Both, CharacterGuide, Choices, Config, Error, Guide, HotPhrase, HotWords, Hypothesis, Language,
-    Method, PrefixBeam, Unguided, WordGuide, greedy,
+    Method, PrefixBeam, Rescorer, TimedWord, Unguided, WordGuide, greedy, interpolated,
+    text_log_probs, word_posteriors,
 };
 use crate::text::Tokens;
 
@@ -18,6 +19,11 @@ pub struct Decoder {
     choices: Option<Choices>,
     language: Option<Arc<Language>>,
     hot_words: Option<HotWords>,
+    /// The output of characters beside the decoded one.
+    other: Option<(usize, Tokens)>,
+    rescorer: Option<Arc<dyn Rescorer>>,
+    /// Whether all parts of scores are found, those of weight 0 too.
+    every_part: bool,
 }
 
 impl Decoder {
@@ -64,7 +70,23 @@ impl Decoder {
             choices,
             language: language.filter(|_| config.lm),
             hot_words,
+            other: other_output(config, outputs),
+            rescorer: None,
+            every_part: false,
         })
+    }
+
+    /// With a second pass by another language model.
+    pub fn with_rescorer(self, rescorer: Option<Arc<dyn Rescorer>>) -> Self {
+        Self { rescorer, ..self }
+    }
+
+    /// Finds all parts of scores, as tuning needs them.
+    pub(super) fn with_every_part(self) -> Self {
+        Self {
+            every_part: true,
+            ..self
+        }
     }
 
     /// The settings.
@@ -83,15 +105,93 @@ impl Decoder {
         n: usize,
     ) -> Result<Vec<Hypothesis>, Error> {
         let log_probs = outputs[self.config.output].reborrow();
+        let n = n.max(1);
         let mut hypotheses = match &self.choices {
             Some(choices) => choices.decode(log_probs, n)?,
             None if self.is_best_path() => Vec::new(),
+            None if self.has_second_pass() => {
+                let mut list = self.beam_search(log_probs, n.max(self.config.nbest));
+                self.second_pass(outputs, &mut list)?;
+                list.truncate(n);
+                list
+            }
             None => self.beam_search(log_probs, n),
         };
         if hypotheses.is_empty() {
             hypotheses.push(greedy(log_probs, &self.tokens));
         }
+        for hypothesis in &mut hypotheses {
+            if let Some(language) = &self.language {
+                let unknown = self.config.unknown;
+                hypothesis.parts.lm = Some(language.log_prob(&hypothesis.text, unknown));
+            }
+        }
         Ok(hypotheses)
+    }
+
+    fn has_second_pass(&self) -> bool {
+        self.rescorer.is_some() || self.combined().is_some()
+    }
+
+    /// The output that the decoded one is combined with.
+    fn combined(&self) -> Option<&(usize, Tokens)> {
+        let wanted = self.config.combine > 0.0 || self.every_part;
+        self.other.as_ref().filter(|_| wanted)
+    }
+
+    /// Brings a list into the order that the other output and the other language model give it.
+    fn second_pass(
+        &self,
+        outputs: &[ArrayView2<'_, f32>],
+        list: &mut [Hypothesis],
+    ) -> Result<(), Error> {
+        let texts: Vec<String> = list.iter().map(|h| h.text.clone()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let config = &self.config;
+        if let Some((output, tokens)) = self.combined() {
+            let scores = text_log_probs(outputs[*output].reborrow(), tokens, &texts)?;
+            for (hypothesis, score) in list.iter_mut().zip(scores) {
+                hypothesis.parts.combined = Some(score);
+                hypothesis.acoustic =
+                    (1.0 - config.combine) * hypothesis.parts.output + config.combine * score;
+            }
+        }
+        if let Some(rescorer) = &self.rescorer {
+            let second = rescorer.token_log_probs(&texts, config.unknown)?;
+            for ((hypothesis, second), text) in list.iter_mut().zip(second).zip(&texts) {
+                hypothesis.parts.rescoring = Some(second.iter().sum());
+                let change = match &self.language {
+                    Some(language) => {
+                        let first = language.token_log_probs(text, config.unknown);
+                        interpolated(&first, &second, config.rescoring_weight)
+                            - first.iter().sum::<f32>()
+                    }
+                    None => config.rescoring_weight * second.iter().sum::<f32>(),
+                };
+                hypothesis.language += config.alpha * change;
+            }
+        }
+        for hypothesis in list.iter_mut() {
+            hypothesis.score = hypothesis.acoustic + hypothesis.language;
+        }
+        // Stable: equals keep the order of the first pass.
+        list.sort_by(|a, b| b.score.total_cmp(&a.score));
+        Ok(())
+    }
+
+    /// How sure the decoder is of each word of the first hypothesis: its calibrated posterior over
+    /// the list, or, where there is but one, the mean probability of its tokens on the best path.
+    ///
+    /// `words` are those of the first hypothesis with their times.
+    pub fn confidences(&self, list: &[Hypothesis], words: &[TimedWord]) -> Vec<f32> {
+        match list {
+            [] => Vec::new(),
+            [_] => words.iter().map(|word| word.peak).collect(),
+            _ => word_posteriors(list, self.config.posterior_scale)
+                .into_iter()
+                .map(|posterior| self.config.calibration.apply(posterior))
+                .collect(),
+        }
     }
 
     /// A beam of one is the best path, unless something else than the acoustic model has a say.
@@ -136,6 +236,14 @@ impl Decoder {
     }
 }
 
+/// The first output of characters that is not the one that is decoded.
+pub(super) fn other_output(config: &Config, outputs: &[Tokens]) -> Option<(usize, Tokens)> {
+    let mut others = outputs.iter().enumerate();
+    others
+        .find(|(at, tokens)| *at != config.output && tokens.space().is_some())
+        .map(|(at, tokens)| (at, tokens.clone()))
+}
+
 impl std::fmt::Display for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(choices) = &self.choices {
@@ -148,6 +256,12 @@ impl std::fmt::Display for Decoder {
         if let Some(language) = &self.language {
             let Config { alpha, beta, .. } = self.config;
             write!(f, ", {language} (alpha {alpha}, beta {beta})")?;
+        }
+        if let Some((output, _)) = self.combined() {
+            write!(f, ", output {output} by {}", self.config.combine)?;
+        }
+        if self.rescorer.is_some() {
+            write!(f, ", {} best rescored", self.config.nbest)?;
         }
         Ok(())
     }

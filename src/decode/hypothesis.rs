@@ -22,6 +22,21 @@ pub struct Hypothesis {
     /// What guided the search besides the acoustic model: the weighted language model and word
     /// bonuses. 0 without.
     pub language: f32,
+    /// What these two were made of.
+    pub parts: Parts,
+}
+
+/// A hypothesis's scores by who gave them, nats, without weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Parts {
+    /// `ln p` under the output that was decoded.
+    pub output: f32,
+    /// `ln p` under another output.
+    pub combined: Option<f32>,
+    /// `ln p` under the language model of the search.
+    pub lm: Option<f32>,
+    /// `ln p` under the language model of the second pass.
+    pub rescoring: Option<f32>,
 }
 
 /// A word of a hypothesis.
@@ -44,6 +59,10 @@ impl Hypothesis {
             score: acoustic + language,
             acoustic,
             language,
+            parts: Parts {
+                output: acoustic,
+                ..Parts::default()
+            },
         }
     }
 

@@ -64,17 +64,21 @@ impl Language {
 
     /// `ln p` of a text and its end; a token that the model does not know adds `unknown` (nats).
     pub fn log_prob(&self, text: &str, unknown: f32) -> f32 {
+        self.token_log_probs(text, unknown).iter().sum()
+    }
+
+    /// [`Self::log_prob`] by token, `</s>` last.
+    pub fn token_log_probs(&self, text: &str, unknown: f32) -> Vec<f32> {
         let vocabulary = self.ngram.vocabulary();
         let mut state = self.ngram.start();
-        let mut total = 0.0;
         let words = vocabulary.encode(text, vocabulary.unit());
-        for word in words.into_iter().chain([END]) {
+        let score = |word| {
             let (log10_prob, next) = self.ngram.score(state, word);
-            let extra = if word == UNKNOWN { unknown } else { 0.0 };
-            total += log10_prob * LN_10 + extra;
             state = next;
-        }
-        total
+            let extra = if word == UNKNOWN { unknown } else { 0.0 };
+            log10_prob * LN_10 + extra
+        };
+        words.into_iter().chain([END]).map(score).collect()
     }
 
     pub(super) fn reading(&self) -> &Reading {

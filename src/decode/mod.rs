@@ -26,13 +26,13 @@ pub use decoder::Decoder;
 pub use greedy::greedy;
 pub use guide::{Guide, Step, Unguided};
 pub use hot_words::{Both, HotPhrase, HotWords};
-pub use hypothesis::{Hypothesis, Word};
+pub use hypothesis::{Hypothesis, Parts, Word};
 pub use language::Language;
 pub use lexicon_tree::{LexiconTree, Spelling};
 pub use prefix_beam::PrefixBeam;
-pub use rescore::{oracle, rescore, sentence_scores};
+pub use rescore::{Rescorer, interpolated, oracle, text_log_probs};
 pub use times::{Boundaries, TimedToken, TimedWord, word_times};
-pub use tuning::{DevUtterance, Trial, Tuned, tune};
+pub use tuning::{DevUtterance, Models, Point, Trial, Tuned, tune};
 pub use word_guide::{Weights, WordGuide, WordState, pronounce, spell};
 
 /// What can be wrong with a search's settings or its input.

@@ -401,6 +401,7 @@ fn merge_equal_texts(hypotheses: &mut Vec<Hypothesis>) {
         let equal = worse.text == better.text;
         if equal {
             better.acoustic = log_add(better.acoustic, worse.acoustic);
+            better.parts.output = better.acoustic;
             better.score = better.acoustic + better.language;
         }
         equal

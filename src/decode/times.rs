@@ -39,8 +39,26 @@ pub struct TimedWord {
     pub start: f64,
     /// After `start`, except for words without a token.
     pub end: f64,
+    /// The mean probability of its tokens where the best path emits them: the geometric mean over
+    /// their frames; 1 without tokens.
+    pub peak: f32,
     /// Its tokens, where the best path emits them.
     pub tokens: Vec<TimedToken>,
+}
+
+impl TimedWord {
+    /// The times of a recording in which the log-probabilities begin at second `start`, none beyond
+    /// `end`: the last frame may reach beyond the samples.
+    pub fn within(mut self, start: f64, end: f64) -> Self {
+        let place = |time: &mut f64| *time = (*time + start).min(end);
+        place(&mut self.start);
+        place(&mut self.end);
+        for token in &mut self.tokens {
+            place(&mut token.start);
+            place(&mut token.end);
+        }
+        self
+    }
 }
 
 /// A token with its times.
@@ -72,23 +90,39 @@ pub fn word_times(
         end: span.end as f64 * seconds_per_frame,
     };
     let words = hypothesis.words.iter().map(|word| {
-        let tokens: Vec<_> = spans
-            .get(word.tokens.clone())
-            .unwrap_or_default()
+        let spans = spans.get(word.tokens.clone()).unwrap_or_default();
+        let frames: usize = spans.iter().map(|span| span.end - span.start).sum();
+        let sum: f32 = spans
             .iter()
-            .map(timed)
-            .collect();
-        (word.text.clone(), tokens)
+            .map(|span| span.score * (span.end - span.start) as f32)
+            .sum();
+        Emitted {
+            text: word.text.clone(),
+            peak: (sum / frames.max(1) as f32).exp(),
+            tokens: spans.iter().map(timed).collect(),
+        }
     });
     let total = log_probs.nrows() as f64 * seconds_per_frame;
     Ok(place(words.collect(), boundaries, total))
 }
 
-fn place(words: Vec<(String, Vec<TimedToken>)>, to: Boundaries, total: f64) -> Vec<TimedWord> {
+/// A word where the best path emits it.
+struct Emitted {
+    text: String,
+    peak: f32,
+    tokens: Vec<TimedToken>,
+}
+
+fn place(words: Vec<Emitted>, to: Boundaries, total: f64) -> Vec<TimedWord> {
     let mut placed: Vec<TimedWord> = Vec::with_capacity(words.len());
     // The end of the last token so far, from which the next word's beginning is kept.
     let mut peak = 0.0;
-    for (text, tokens) in words {
+    for Emitted {
+        text,
+        peak: confidence,
+        tokens,
+    } in words
+    {
         let (first, last) = match (tokens.first(), tokens.last()) {
             (Some(first), Some(last)) => (first.start, last.end),
             _ => (peak, peak),
@@ -112,6 +146,7 @@ fn place(words: Vec<(String, Vec<TimedToken>)>, to: Boundaries, total: f64) -> V
             text,
             start,
             end,
+            peak: confidence,
             tokens,
         });
     }

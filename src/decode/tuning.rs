@@ -6,8 +6,12 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use super::{Config, Decoder, Error, Hypothesis, Language};
-use crate::score::{Costs, ErrorCounts};
+use super::decoder::other_output;
+use super::{
+    Calibration, Config, Decoder, Error, Hypothesis, Language, Rescorer, interpolated,
+    normalised_cross_entropy, oracle, word_posteriors,
+};
+use crate::score::{Costs, ErrorCounts, Operation, align};
 use crate::text::{Normalisation, Tokens};
 
 /// An utterance of a dev set.
@@ -21,12 +25,64 @@ pub struct DevUtterance {
 /// What a search with certain weights made of a dev set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trial {
+    /// The weights.
+    pub point: Point,
+    /// The words.
+    pub counts: ErrorCounts,
+}
+
+/// The weights that are tuned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
     /// α.
     pub alpha: f32,
     /// β, nats.
     pub beta: f32,
-    /// The words.
-    pub counts: ErrorCounts,
+    /// How much another output counts.
+    pub combine: f32,
+    /// How much the second pass's language model counts.
+    pub rescoring: f32,
+}
+
+impl Point {
+    fn of(config: &Config) -> Self {
+        Self {
+            alpha: config.alpha,
+            beta: config.beta,
+            combine: config.combine,
+            rescoring: config.rescoring_weight,
+        }
+    }
+
+    fn applied_to(self, config: &Config) -> Config {
+        Config {
+            lm: true,
+            alpha: self.alpha,
+            beta: self.beta,
+            combine: self.combine,
+            rescoring_weight: self.rescoring,
+            ..config.clone()
+        }
+    }
+
+    /// Whether a search with these weights would find what one with the others did.
+    fn is_near(self, other: Self) -> bool {
+        let near = |a: f32, b: f32| (a - b).abs() < 0.02;
+        near(self.alpha, other.alpha)
+            && near(self.beta, other.beta)
+            && near(self.combine, other.combine)
+            && near(self.rescoring, other.rescoring)
+    }
+}
+
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "alpha {:.2} beta {:.2}", self.alpha, self.beta)?;
+        if self.combine > 0.0 {
+            write!(f, " combine {:.2}", self.combine)?;
+        }
+        Ok(())
+    }
 }
 
 /// The outcome of [`tune`].
@@ -37,6 +93,11 @@ pub struct Tuned {
     pub without: ErrorCounts,
     /// The search with `config`.
     pub best: ErrorCounts,
+    /// The fewest errors that its n-best lists allow.
+    pub oracle: ErrorCounts,
+    /// How much of the uncertainty about words the confidences take away (NIST's normalised cross
+    /// entropy), calibrated on every other utterance and measured on the rest.
+    pub cross_entropy: Option<f64>,
     /// All searches with the language model, in their order.
     pub trials: Vec<Trial>,
 }
@@ -47,25 +108,36 @@ const NBEST: usize = 100;
 /// Searches with the language model, at most.
 const ROUNDS: usize = 8;
 
-/// α from 0 to 5, β from −5 to 5.
-const ALPHAS: (usize, f32) = (51, 0.1);
-const BETAS: (usize, f32) = (41, 0.25);
-const LEAST_BETA: f32 = -5.0;
+/// The grid: how many values, the least, and from one to the next.
+const ALPHAS: Axis = Axis(51, 0.0, 0.1);
+const BETAS: Axis = Axis(41, -5.0, 0.25);
+const COMBINES: Axis = Axis(10, 0.0, 0.1);
+const RESCORINGS: Axis = Axis(11, 0.0, 0.1);
 
-/// Chooses α and β for the fewest word errors on a dev set.
+struct Axis(usize, f32, f32);
+
+impl Axis {
+    fn value(&self, index: usize) -> f32 {
+        self.1 + index as f32 * self.2
+    }
+}
+
+/// Chooses the weights for the fewest word errors on a dev set: α and β, and, where there is a
+/// second output or a second language model, how much these count.
 ///
 /// Each round decodes the set with the weights so far and adds its n-best lists to those of the
 /// rounds before; the weights under which the likeliest hypotheses of all lists have the fewest
-/// errors (averaged over neighbouring weights, so that no lucky point wins) are the next round's
+/// errors (averaged over neighbouring α and β, so that no lucky point wins) are the next round's
 /// (Och 2003, "Minimum error rate training"). What counts in the end are the errors of the searches
-/// themselves, among them one with α = β = 0 and one without the language model.
+/// themselves, among them one with α = β = 0 and one without the language model. The confidences
+/// are calibrated on what the best search found.
 ///
 /// # Errors
 /// Those of [`Decoder`].
 pub fn tune(
     config: &Config,
     outputs: &[Tokens],
-    language: &Arc<Language>,
+    models: &Models,
     dev: &[DevUtterance],
     normalise: &Normalisation,
     say: &mut dyn FnMut(&str),
@@ -74,81 +146,113 @@ pub fn tune(
         lm: false,
         ..config.clone()
     };
-    let (_, without) = decode(&none, outputs, None, dev, normalise)?;
+    let alone = Decoder::new(&none, outputs, None, &[])?;
+    let plain = decode(&alone, dev, normalise)?;
+    let without = plain.counts;
     say(&format!(
         "without a language model: {:.2}% of the words wrong",
         100.0 * without.rate()
     ));
 
+    let mut start = Point::of(config);
+    if other_output(config, outputs).is_some() {
+        start.combine = start.combine.max(0.2);
+    }
     let mut pools: Vec<Pool> = dev.iter().map(|_| Pool::default()).collect();
     let mut trials: Vec<Trial> = Vec::new();
-    let mut next = Some((config.alpha, config.beta));
-    while let Some((alpha, beta)) = next {
-        let at = Config {
-            lm: true,
-            alpha,
-            beta,
-            ..config.clone()
-        };
-        let (lists, counts) = decode(&at, outputs, Some(language), dev, normalise)?;
-        say(&format!(
-            "alpha {alpha:.2} beta {beta:.2}: {:.2}%",
-            100.0 * counts.rate()
-        ));
-        trials.push(Trial {
-            alpha,
-            beta,
-            counts,
-        });
+    let mut best: Option<(Point, Decoded)> = None;
+    let mut next = Some(start);
+    while let Some(point) = next {
+        let decoder = Decoder::new(
+            &point.applied_to(config),
+            outputs,
+            Some(models.language.clone()),
+            &[],
+        )?
+        .with_rescorer(models.rescorer.clone())
+        .with_every_part();
+        let decoded = decode(&decoder, dev, normalise)?;
+        say(&format!("{point}: {:.2}%", 100.0 * decoded.counts.rate()));
+        let counts = decoded.counts;
+        trials.push(Trial { point, counts });
         pools
             .par_iter_mut()
             .zip(dev)
-            .zip(lists)
-            .for_each(|((pool, utterance), list)| {
-                pool.add(list, &utterance.reference, language, config, normalise);
-            });
-        let tried = |(alpha, beta): (f32, f32)| {
-            trials
-                .iter()
-                .any(|t| (t.alpha - alpha).abs() < 0.02 && (t.beta - beta).abs() < 0.02)
+            .zip(&decoded.lists)
+            .try_for_each(|((pool, utterance), list)| {
+                pool.add(list, &utterance.reference, models, config, normalise)
+            })?;
+        let better = |(_, known): &(Point, Decoded)| counts.errors() < known.counts.errors();
+        if best.as_ref().is_none_or(better) {
+            best = Some((point, decoded));
+        }
+        let tried = |point: &Point| trials.iter().any(|t| t.point.is_near(*point));
+        let zero = Point {
+            alpha: 0.0,
+            beta: 0.0,
+            combine: 0.0,
+            ..start
         };
         next = match trials.len() {
             ROUNDS.. => None,
-            _ => Some(fewest_errors(&pools))
-                .filter(|&weights| !tried(weights))
-                .or_else(|| Some((0.0, 0.0)).filter(|&weights| !tried(weights))),
+            _ => Some(fewest_errors(&pools, point))
+                .filter(|point| !tried(point))
+                .or(Some(zero).filter(|zero| !tried(zero))),
         };
     }
-    let best = trials.iter().min_by_key(|trial| trial.counts.errors());
-    let (config, best) = match best {
-        Some(trial) if trial.counts.errors() <= without.errors() => {
-            let config = Config {
-                lm: true,
-                alpha: trial.alpha,
-                beta: trial.beta,
-                ..config.clone()
-            };
-            (config, trial.counts)
+    let (mut config, decoded) = match best {
+        Some((point, decoded)) if decoded.counts.errors() <= without.errors() => {
+            (point.applied_to(config), decoded)
         }
-        _ => (none, without),
+        _ => (none, plain),
     };
+    let mut oracle_counts = ErrorCounts::default();
+    for (list, utterance) in decoded.lists.iter().zip(dev) {
+        if let Some(hypothesis) = oracle(list, &utterance.reference) {
+            let reference = &utterance.reference;
+            oracle_counts += ErrorCounts::words(reference, &hypothesis.text, Costs::Levenshtein);
+        }
+    }
+    let words = decoded.posteriors(dev, config.posterior_scale);
+    let half = |which: usize| -> Vec<(f32, bool)> {
+        let utterances = words.iter().enumerate().filter(|(at, _)| at % 2 == which);
+        utterances.flat_map(|(_, words)| words.clone()).collect()
+    };
+    let on_half = Calibration::fit(&half(0));
+    let applied: Vec<(f32, bool)> = half(1)
+        .into_iter()
+        .map(|(posterior, right)| (on_half.apply(posterior), right))
+        .collect();
+    config.calibration = Calibration::fit(&words.concat());
     Ok(Tuned {
         config,
         without,
-        best,
+        best: decoded.counts,
+        oracle: oracle_counts,
+        cross_entropy: normalised_cross_entropy(&applied),
         trials,
     })
 }
 
-/// Decodes a dev set: the n-best lists, and the errors of their first.
+/// The language models whose weights are tuned.
+pub struct Models {
+    /// That of the search.
+    pub language: Arc<Language>,
+    /// That of the second pass.
+    pub rescorer: Option<Arc<dyn Rescorer>>,
+}
+
+/// A decoded dev set: the n-best lists, and the errors of their first.
+struct Decoded {
+    lists: Vec<Vec<Hypothesis>>,
+    counts: ErrorCounts,
+}
+
 fn decode(
-    config: &Config,
-    outputs: &[Tokens],
-    language: Option<&Arc<Language>>,
+    decoder: &Decoder,
     dev: &[DevUtterance],
     normalise: &Normalisation,
-) -> Result<(Vec<Vec<Hypothesis>>, ErrorCounts), Error> {
-    let decoder = Decoder::new(config, outputs, language.cloned(), &[])?;
+) -> Result<Decoded, Error> {
     let lists = dev
         .par_iter()
         .map(|utterance| {
@@ -162,7 +266,28 @@ fn decode(
         let text = normalise.apply(&list[0].text);
         counts += ErrorCounts::words(&utterance.reference, &text, Costs::Levenshtein);
     }
-    Ok((lists, counts))
+    Ok(Decoded { lists, counts })
+}
+
+impl Decoded {
+    /// By utterance, the posterior of each word found and whether it was right.
+    fn posteriors(&self, dev: &[DevUtterance], scale: f32) -> Vec<Vec<(f32, bool)>> {
+        let of_utterance = |(list, utterance): (&Vec<Hypothesis>, &DevUtterance)| {
+            let reference: Vec<&str> = utterance.reference.split_whitespace().collect();
+            let found: Vec<&str> = list[0].words.iter().map(|w| w.text.as_str()).collect();
+            let alignment = align(&reference, &found, Costs::Levenshtein);
+            let right = alignment
+                .operations()
+                .iter()
+                .filter(|operation| **operation != Operation::Deletion)
+                .map(|operation| *operation == Operation::Correct);
+            word_posteriors(list, scale)
+                .into_iter()
+                .zip(right)
+                .collect()
+        };
+        self.lists.iter().zip(dev).map(of_utterance).collect()
+    }
 }
 
 /// The hypotheses of an utterance from all rounds, each text once.
@@ -174,44 +299,79 @@ struct Pool {
 
 /// A hypothesis by the parts of its score.
 struct Scored {
-    acoustic: f32,
-    language: f32,
+    output: f32,
+    combined: Option<f32>,
+    /// `ln p` of the language models for each interpolation weight of the grid; one number if there
+    /// is but one model.
+    language: Vec<f32>,
     words: f32,
     errors: u64,
+}
+
+impl Scored {
+    fn score(&self, point: Point) -> f32 {
+        let acoustic = match self.combined {
+            Some(other) => (1.0 - point.combine) * self.output + point.combine * other,
+            None => self.output,
+        };
+        let at = (point.rescoring / RESCORINGS.2).round() as usize;
+        let language = self.language[at.min(self.language.len() - 1)];
+        acoustic + point.alpha * language + point.beta * self.words
+    }
 }
 
 impl Pool {
     fn add(
         &mut self,
-        list: Vec<Hypothesis>,
+        list: &[Hypothesis],
         reference: &str,
-        language: &Language,
+        models: &Models,
         config: &Config,
         normalise: &Normalisation,
-    ) {
+    ) -> Result<(), Error> {
+        let mut new = Vec::new();
         for hypothesis in list {
             if let Some(&place) = self.places.get(&hypothesis.text) {
                 let known = &mut self.hypotheses[place];
-                known.acoustic = known.acoustic.max(hypothesis.acoustic);
+                known.output = known.output.max(hypothesis.parts.output);
                 continue;
             }
+            let place = self.hypotheses.len() + new.len();
+            self.places.insert(hypothesis.text.clone(), place);
+            new.push(hypothesis);
+        }
+        let texts: Vec<&str> = new.iter().map(|h| h.text.as_str()).collect();
+        let second = match &models.rescorer {
+            Some(rescorer) => Some(rescorer.token_log_probs(&texts, config.unknown)?),
+            None => None,
+        };
+        for (at, hypothesis) in new.into_iter().enumerate() {
+            let first = models
+                .language
+                .token_log_probs(&hypothesis.text, config.unknown);
+            let language = match &second {
+                Some(second) => (0..RESCORINGS.0)
+                    .map(|index| interpolated(&first, &second[at], RESCORINGS.value(index)))
+                    .collect(),
+                None => vec![first.iter().sum()],
+            };
             let text = normalise.apply(&hypothesis.text);
-            self.places
-                .insert(hypothesis.text.clone(), self.hypotheses.len());
             self.hypotheses.push(Scored {
-                acoustic: hypothesis.acoustic,
-                language: language.log_prob(&hypothesis.text, config.unknown),
+                output: hypothesis.parts.output,
+                combined: hypothesis.parts.combined,
+                language,
                 words: hypothesis.words.len() as f32,
                 errors: ErrorCounts::words(reference, &text, Costs::Levenshtein).errors(),
             });
         }
+        Ok(())
     }
 
     /// Errors of the likeliest hypothesis.
-    fn errors(&self, alpha: f32, beta: f32) -> u64 {
+    fn errors(&self, point: Point) -> u64 {
         let mut best = (f32::NEG_INFINITY, 0);
         for hypothesis in &self.hypotheses {
-            let score = hypothesis.acoustic + alpha * hypothesis.language + beta * hypothesis.words;
+            let score = hypothesis.score(point);
             if score > best.0 {
                 best = (score, hypothesis.errors);
             }
@@ -220,31 +380,102 @@ impl Pool {
     }
 }
 
-/// The weights of the grid with the fewest errors, those of its neighbours counted too.
-fn fewest_errors(pools: &[Pool]) -> (f32, f32) {
-    let weights = |index: usize| {
-        let alpha = (index / BETAS.0) as f32 * ALPHAS.1;
-        let beta = LEAST_BETA + (index % BETAS.0) as f32 * BETAS.1;
-        (alpha, beta)
+/// The weights of the grid with the fewest errors: α and β, then the others, and again.
+fn fewest_errors(pools: &[Pool], start: Point) -> Point {
+    let two_models = |pool: &Pool| pool.hypotheses.iter().any(|h| h.language.len() > 1);
+    let two_outputs = |pool: &Pool| pool.hypotheses.iter().any(|h| h.combined.is_some());
+    let rescorings = if pools.iter().any(two_models) {
+        RESCORINGS
+    } else {
+        Axis(1, start.rescoring, 0.0)
     };
-    let errors: Vec<u64> = (0..ALPHAS.0 * BETAS.0)
+    let combines = if pools.iter().any(two_outputs) {
+        COMBINES
+    } else {
+        Axis(1, start.combine, 0.0)
+    };
+    let mut at = start;
+    for _ in 0..3 {
+        at = best_of_grid(pools, &ALPHAS, &BETAS, |alpha, beta| Point {
+            alpha,
+            beta,
+            ..at
+        });
+        at = best_of_grid(pools, &combines, &rescorings, |combine, rescoring| Point {
+            combine,
+            rescoring,
+            ..at
+        });
+    }
+    at
+}
+
+/// The point of a grid with the fewest errors, those of its neighbours counted too.
+fn best_of_grid(
+    pools: &[Pool],
+    rows: &Axis,
+    columns: &Axis,
+    point: impl Fn(f32, f32) -> Point + Sync,
+) -> Point {
+    let at = |index: usize| {
+        point(
+            rows.value(index / columns.0),
+            columns.value(index % columns.0),
+        )
+    };
+    let errors: Vec<u64> = (0..rows.0 * columns.0)
         .into_par_iter()
-        .map(|index| {
-            let (alpha, beta) = weights(index);
-            pools.iter().map(|pool| pool.errors(alpha, beta)).sum()
-        })
+        .map(|index| pools.iter().map(|pool| pool.errors(at(index))).sum())
         .collect();
     let around = |index: usize| {
-        let (row, column) = (index / BETAS.0, index % BETAS.0);
+        let (row, column) = (index / columns.0, index % columns.0);
         let (mut sum, mut count) = (0, 0);
-        for row in row.saturating_sub(1)..(row + 2).min(ALPHAS.0) {
-            for column in column.saturating_sub(1)..(column + 2).min(BETAS.0) {
-                sum += errors[row * BETAS.0 + column];
+        for row in row.saturating_sub(1)..(row + 2).min(rows.0) {
+            for column in column.saturating_sub(1)..(column + 2).min(columns.0) {
+                sum += errors[row * columns.0 + column];
                 count += 1;
             }
         }
         sum as f64 / f64::from(count)
     };
     let best = (0..errors.len()).min_by(|&a, &b| around(a).total_cmp(&around(b)));
-    weights(best.unwrap_or(0))
+    at(best.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(hypotheses: &[(f32, f32, f32, u64)]) -> Pool {
+        let scored = |&(output, language, words, errors): &(f32, f32, f32, u64)| Scored {
+            output,
+            combined: None,
+            language: vec![language],
+            words,
+            errors,
+        };
+        Pool {
+            hypotheses: hypotheses.iter().map(scored).collect(),
+            places: HashMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_weights_with_the_fewest_errors_are_found() {
+        // Right only with 10 < 4 α - 2 β and 3 α < 12.
+        let pools = [
+            pool(&[(-10.0, -6.0, 2.0, 0), (0.0, -10.0, 4.0, 3)]),
+            pool(&[(-5.0, -6.0, 2.0, 0), (-17.0, -3.0, 2.0, 2)]),
+        ];
+        let start = Point {
+            alpha: 0.0,
+            beta: 0.0,
+            combine: 0.0,
+            rescoring: 0.5,
+        };
+        let best = fewest_errors(&pools, start);
+        let errors: u64 = pools.iter().map(|pool| pool.errors(best)).sum();
+        assert_eq!(errors, 0, "{best:?}");
+        assert_eq!((best.combine, best.rescoring), (0.0, 0.5));
+    }
 }

@@ -1,5 +1,6 @@
 //! The language model of an experiment: the `[lm]` table.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,9 @@ use crate::lm::Source;
 use crate::lm::ngram::{
     self, Estimation, InMemory, Limit, NGram, Reading, VocabularyLimit, compact,
 };
+use crate::lm::rnn;
 use crate::lm::{MAX_LINE, Unit};
+use crate::recognise::rescorer_files;
 
 /// The n-gram that goes into the model: a file, or what is estimated from texts.
 ///
@@ -45,6 +48,9 @@ pub struct LanguageConfig {
     /// Bits of the stored values; plain f32 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantise: Option<u32>,
+    /// The directory of a trained recurrent language model that rescores the n-best hypotheses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rnn: Option<PathBuf>,
     /// Whether the weights of `[decode]` are tuned on the dev data.
     pub tune: bool,
 }
@@ -61,6 +67,7 @@ impl Default for LanguageConfig {
             prune_entropy: None,
             ngrams: None,
             quantise: None,
+            rnn: None,
             tune: true,
         }
     }
@@ -152,6 +159,21 @@ impl LanguageConfig {
         Ok(bytes)
     }
 
+    /// The files of the recurrent language model, if there is to be one.
+    pub(super) fn recurrent(
+        &self,
+        options: &RunOptions,
+    ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        match &self.rnn {
+            Some(dir) => {
+                let description = find(&dir.join(rnn::DESCRIPTION), options)?;
+                let dir = description.parent().unwrap_or(Path::new("."));
+                Ok(rescorer_files(dir)?)
+            }
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
     fn finish(&self, trie: ngram::Trie) -> Result<Vec<u8>, Error> {
         let limit = match (self.prune_entropy, self.ngrams) {
             (Some(share), _) => Some(Limit::Threshold(share)),
@@ -170,6 +192,7 @@ impl LanguageConfig {
             "{:?} {:?}",
             Self {
                 tune: true,
+                rnn: None,
                 ..self.clone()
             },
             env!("CARGO_PKG_VERSION")

@@ -16,7 +16,7 @@ use crate::lm::ngram::NGram;
 use crate::nn::Runtime;
 use crate::recognise::{
     Description, LEXICON, LanguageChoice, ModelFiles, NGRAM, Provenance, Storage, lexicon_of,
-    read_description, read_language, read_model, rewrite_model, write_model,
+    read_description, read_language, read_model, read_rescorer, rewrite_model, write_model,
 };
 use crate::text::{Lexicon, Tokens};
 use crate::train::{self, Observer, train, write_whole};
@@ -250,6 +250,7 @@ pub fn run(
     let files = ModelFiles::Directory(model_dir.clone());
     let (mut shipped_as, shipped) = read_model(&files, runtime)?;
     let language = read_language(&files, &shipped_as, &LanguageChoice::Own, None)?.map(Arc::new);
+    let rescorer = read_rescorer(&files, &shipped_as, &LanguageChoice::Own, runtime)?;
     if let (Some(language), Some(lm)) = (&language, &experiment.lm)
         && lm.tune
         && shipped_as.decode.method == Method::Beam
@@ -262,7 +263,10 @@ pub fn run(
         let tuned = decode::tune(
             &shipped_as.decode,
             &shipped_as.tokens,
-            language,
+            &decode::Models {
+                language: language.clone(),
+                rescorer: rescorer.clone(),
+            },
             &dev,
             &experiment.normalise,
             &mut |line| observer.note(line),
@@ -270,7 +274,8 @@ pub fn run(
         shipped_as.decode = tuned.config;
         rewrite_model(&model_dir, &shipped_as, BTreeMap::new())?;
     }
-    let decoder = Decoder::new(&shipped_as.decode, &shipped_as.tokens, language, &[])?;
+    let decoder = Decoder::new(&shipped_as.decode, &shipped_as.tokens, language, &[])?
+        .with_rescorer(rescorer);
 
     let mut results = Results {
         name: experiment.name.clone(),
@@ -312,10 +317,10 @@ fn language_files(
     lexicon: Option<&Lexicon>,
     observer: &mut dyn Observer,
 ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-    let mut files = BTreeMap::new();
     let Some(lm) = &experiment.lm else {
-        return Ok(files);
+        return Ok(BTreeMap::new());
     };
+    let mut files = lm.recurrent(options)?;
     let bytes = lm.ngram(options, &mut |line| observer.note(line))?;
     if let Some(lexicon) = lexicon {
         let ngram = NGram::from_bytes("lm", bytes.clone())?;

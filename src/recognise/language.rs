@@ -1,11 +1,16 @@
 //! The language model of a model directory, or another in its place.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Description, Error, ModelFiles};
-use crate::decode::Language;
+use crate::decode::{Language, Rescorer};
+use crate::lm::Model;
 use crate::lm::ngram::NGram;
+use crate::lm::rnn::{self, Rnn};
+use crate::nn::Runtime;
 use crate::text::{Lexicon, Tokens};
 
 /// The file of the n-gram.
@@ -74,6 +79,57 @@ pub fn read_language(
         None => None,
     };
     Ok(Some(Language::new(ngram, tokens, lexicon.as_ref())?))
+}
+
+/// The folder of the second pass's language model.
+const RESCORER: &str = "rnnlm";
+
+/// The language model of the second pass, or `None` if there is none or none is wanted. A file is
+/// an n-gram, a directory a recurrent model.
+///
+/// # Errors
+/// A model that cannot be read.
+pub fn read_rescorer(
+    files: &ModelFiles,
+    description: &Description,
+    choice: &LanguageChoice,
+    runtime: Runtime,
+) -> Result<Option<Arc<dyn Rescorer>>, Error> {
+    let of_model = |file: &str| format!("{RESCORER}/{file}");
+    let model = match choice {
+        LanguageChoice::None => return Ok(None),
+        LanguageChoice::File(path) => Model::open(path, runtime)?,
+        LanguageChoice::Own => {
+            let listed = &description.files;
+            if !description.decode.lm || !listed.contains_key(&of_model(rnn::DESCRIPTION)) {
+                return Ok(None);
+            }
+            let name = format!("{}/{RESCORER}", files.name());
+            Model::Rnn(Box::new(Rnn::from_bytes(
+                name,
+                &files.read(&of_model(rnn::DESCRIPTION))?,
+                &files.read(&of_model(rnn::VOCABULARY))?,
+                &files.read(&of_model(rnn::WEIGHTS))?,
+                runtime,
+            )?))
+        }
+    };
+    Ok(Some(Arc::new(model)))
+}
+
+/// The files of a recurrent language model as a model directory has them.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn rescorer_files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    [rnn::DESCRIPTION, rnn::VOCABULARY, rnn::WEIGHTS]
+        .into_iter()
+        .map(|file| {
+            let path = dir.join(file);
+            let bytes = std::fs::read(&path).map_err(|source| Error::File { path, source })?;
+            Ok((format!("{RESCORER}/{file}"), bytes))
+        })
+        .collect()
 }
 
 /// The part of a lexicon that a language model can use, in CMUdict's format.

@@ -8,9 +8,13 @@ mod windows;
 
 pub use crate::nn::{Storage, read_weights, write_weights};
 pub use files::{ModelFiles, embedded_names};
-pub use language::{LEXICON, LanguageChoice, NGRAM, lexicon_of, read_language};
+pub use language::{
+    LEXICON, LanguageChoice, NGRAM, lexicon_of, read_language, read_rescorer, rescorer_files,
+};
 pub use model::{Description, Provenance, read_description, rewrite_model, write_model};
-pub use recogniser::{Recogniser, Settings, Transcript, WindowResult, model_weights, read_model};
+pub use recogniser::{
+    RecognisedWord, Recogniser, Settings, Transcript, WindowResult, model_weights, read_model,
+};
 pub use windows::Windows;
 
 use std::path::PathBuf;

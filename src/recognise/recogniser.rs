@@ -9,13 +9,16 @@ use ndarray::{Array2, ArrayView2};
 use super::model::WEIGHTS;
 use super::{
     Description, Error, LanguageChoice, ModelFiles, Windows, read_description, read_language,
-    read_weights,
+    read_rescorer, read_weights,
 };
 use crate::acoustic::AcousticModel;
 use crate::audio::{Blocks, Notice, Waveform};
-use crate::decode::{Decoder, HotPhrase, Hypothesis, Method};
+use crate::decode::{self, Decoder, HotPhrase, Hypothesis, Method, TimedWord};
 use crate::features::Extractor;
 use crate::nn::{Precision, Runtime};
+
+/// Hypotheses from which confidences are told.
+const CONFIDENCE_NBEST: usize = 50;
 
 /// What a user may set over the model's own choices.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,8 @@ pub struct Settings {
     pub beam: Option<usize>,
     /// The language model.
     pub language: LanguageChoice,
+    /// The language model of the second pass: a recurrent one's directory.
+    pub rescorer: LanguageChoice,
     /// Pronunciations for an output of phones, instead of the model's.
     pub lexicon: Option<PathBuf>,
     /// The language model's weight.
@@ -58,6 +63,17 @@ pub struct WindowResult {
     pub seconds: f64,
     /// Hypotheses, best first.
     pub hypotheses: Vec<Hypothesis>,
+    /// The words of the first one.
+    pub words: Vec<RecognisedWord>,
+}
+
+/// A word with when it was said and how sure that is.
+#[derive(Clone, Debug)]
+pub struct RecognisedWord {
+    /// The word and its tokens with their times, in seconds from the recording's beginning.
+    pub timed: TimedWord,
+    /// The probability that the word is right, as far as the decoder can tell.
+    pub confidence: f32,
 }
 
 /// A trained model, ready to turn recordings into words. It can be shared between threads.
@@ -123,7 +139,8 @@ impl Recogniser {
     /// # Errors
     /// [`Error::Model`] or [`Error::File`] when it is not whole.
     pub fn open(files: &ModelFiles, settings: &Settings) -> Result<Self, Error> {
-        let (mut description, model) = read_model(files, Runtime::new(settings.precision))?;
+        let runtime = Runtime::new(settings.precision);
+        let (mut description, model) = read_model(files, runtime)?;
         let decode = &mut description.decode;
         decode.beam = settings.beam.unwrap_or(decode.beam);
         decode.alpha = settings.alpha.unwrap_or(decode.alpha);
@@ -149,6 +166,13 @@ impl Recogniser {
             model: files.name(),
             what: error.to_string(),
         })?;
+        // Another language model in the search, or none, does without the model's own second pass.
+        let own = settings.language == LanguageChoice::Own;
+        let rescorer = match &settings.rescorer {
+            LanguageChoice::Own if !own => None,
+            choice => read_rescorer(files, &description, choice, runtime)?,
+        };
+        let decoder = decoder.with_rescorer(rescorer);
         let extractor = Extractor::new(&description.features)?;
         let extractor = match &description.statistics {
             Some(stats) => extractor.with_stats(stats)?,
@@ -209,7 +233,7 @@ impl Recogniser {
         while let Some((start, waveform)) = windows.next_window()? {
             let seconds = waveform.seconds();
             transcript.seconds = start + seconds;
-            let hypotheses = match self.recognise(&waveform, n_best) {
+            let (hypotheses, words) = match self.recognise_at(start, &waveform, n_best) {
                 // The last piece of a long recording may be shorter than a frame.
                 Err(Error::Features(_)) if start > 0.0 => continue,
                 other => other?,
@@ -224,6 +248,7 @@ impl Recogniser {
                 start,
                 seconds,
                 hypotheses,
+                words,
             });
         }
         transcript.notices = windows.notices();
@@ -235,9 +260,38 @@ impl Recogniser {
     /// # Errors
     /// A waveform at another rate or too short for one frame.
     pub fn recognise(&self, waveform: &Waveform, n_best: usize) -> Result<Vec<Hypothesis>, Error> {
+        Ok(self.recognise_at(0.0, waveform, n_best)?.0)
+    }
+
+    /// Hypotheses, and the words of the first, of a waveform that begins at second `start`.
+    fn recognise_at(
+        &self,
+        start: f64,
+        waveform: &Waveform,
+        n_best: usize,
+    ) -> Result<(Vec<Hypothesis>, Vec<RecognisedWord>), Error> {
         let log_probs = self.log_probs(waveform)?;
         let views: Vec<ArrayView2<'_, f32>> = log_probs.iter().map(|p| p.view()).collect();
-        Ok(self.decoder.n_best(&views, n_best)?)
+        let mut list = self.decoder.n_best(&views, n_best.max(CONFIDENCE_NBEST))?;
+        let config = &self.description.decode;
+        let words = decode::word_times(
+            views[config.output],
+            &list[0],
+            self.description.features.seconds_per_frame(),
+            config.boundaries,
+        )
+        .map_err(decode::Error::from)?;
+        let confidences = self.decoder.confidences(&list, &words);
+        list.truncate(n_best.max(1));
+        let words = words
+            .into_iter()
+            .zip(confidences)
+            .map(|(timed, confidence)| RecognisedWord {
+                timed: timed.within(start, start + waveform.seconds()),
+                confidence,
+            })
+            .collect();
+        Ok((list, words))
     }
 
     /// The `[T, V]` log-probabilities (nats) of every output for a waveform at the model's rate.
