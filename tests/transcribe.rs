@@ -390,3 +390,53 @@ fn every_word_has_times_and_a_confidence_whatever_the_search() {
         assert!(before <= seconds + 1e-3, "{decode}: {before} {seconds}");
     }
 }
+
+#[test]
+fn words_come_with_their_times_in_the_formats_of_other_programs() {
+    let recording = data("digits/7_jackson_0.wav");
+    let formatted = |format: &str| {
+        let output = hearken()
+            .args(["--format", format])
+            .arg(&recording)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let object: serde_json::Value = serde_json::from_str(&formatted("json")).unwrap();
+    let (start, end) = (&object["words"][0]["start"], &object["words"][0]["end"]);
+    let (start, end) = (start.as_f64().unwrap(), end.as_f64().unwrap());
+
+    let ctm = formatted("ctm");
+    let fields: Vec<&str> = ctm.trim_end().split(' ').collect();
+    assert_eq!(fields.len(), 6, "{ctm}");
+    assert_eq!((fields[0], fields[1]), ("7_jackson_0", "1"));
+    assert_eq!(fields[2], format!("{start:.3}"));
+    assert_eq!(fields[3], format!("{:.3}", end - start));
+    assert_eq!(fields[4], "seven");
+
+    let time = |seconds: f64| format!("00:00:{seconds:06.3}");
+    let cue = format!("{} --> {}\nseven\n", time(start), time(end));
+    assert_eq!(formatted("vtt"), format!("WEBVTT\n\n{cue}\n"));
+    let cue = cue.replace('.', ",");
+    assert_eq!(formatted("srt"), format!("1\n{cue}\n"));
+
+    let interval =
+        format!("xmin = {start:.3}\n            xmax = {end:.3}\n            text = \"seven\"\n");
+    let grid = formatted("textgrid");
+    assert!(grid.contains(&interval), "{grid}");
+    assert!(grid.contains("name = \"tokens\""), "{grid}");
+}
+
+#[test]
+fn a_format_of_one_recording_refuses_two() {
+    let recording = data("digits/7_jackson_0.wav");
+    let output = hearken()
+        .args(["--format", "srt"])
+        .args([&recording, &recording])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).is_empty());
+    assert!(stderr(&output).contains("one FILE"), "{}", stderr(&output));
+}

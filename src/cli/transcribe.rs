@@ -13,8 +13,9 @@ use crate::decode::HotPhrase;
 use crate::nn::Precision;
 use crate::recognise::{
     Description, LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript,
-    Windows, embedded_names, read_description,
+    Windows, ctm, embedded_names, read_description, srt, textgrid, vtt,
 };
+use crate::text::Tokens;
 
 /// Turn recordings into words.
 ///
@@ -79,6 +80,21 @@ enum Format {
     Text,
     /// One JSON object a line.
     Json,
+    /// NIST's CTM: a word a line with its times and confidence, for `sclite`.
+    Ctm,
+    /// SubRip subtitles, of one recording.
+    Srt,
+    /// WebVTT subtitles, of one recording.
+    Vtt,
+    /// A Praat TextGrid with words and tokens, of one recording.
+    Textgrid,
+}
+
+impl Format {
+    /// Whether it is a document of its own that holds one recording.
+    fn is_document(self) -> bool {
+        matches!(self, Self::Srt | Self::Vtt | Self::Textgrid)
+    }
 }
 
 /// One thing to recognise.
@@ -97,6 +113,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
             .to_owned(),
     };
     let jobs = jobs(&args)?;
+    if args.format.is_document() && jobs.len() > 1 {
+        return Err("--format srt, vtt and textgrid hold one recording: give one FILE".into());
+    }
     let files = ModelFiles::find(&name)?;
     let hot_words = match &args.hot_words {
         Some(path) => hot_words(path, &read_description(&files)?)?,
@@ -128,12 +147,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
             match result {
                 Ok(transcript) => {
                     say_once(&mut said, job, &transcript);
-                    match args.format {
-                        Format::Text => writeln!(out, "{}", line(job, &transcript.text, alone))?,
+                    let text = match args.format {
+                        Format::Text => line(job, &transcript.text, alone) + "\n",
                         Format::Json => {
-                            writeln!(out, "{}", object(job, &transcript, &recogniser, &name))?
+                            object(job, &transcript, &recogniser, &name).to_string() + "\n"
                         }
-                    }
+                        Format::Ctm => ctm(&stem(job), &transcript),
+                        Format::Srt => srt(&transcript),
+                        Format::Vtt => vtt(&transcript),
+                        Format::Textgrid => textgrid(&transcript, decoded_tokens(&recogniser)),
+                    };
+                    out.write_all(text.as_bytes())?;
                     out.flush()?;
                 }
                 Err(failure) if alone => return Err(failure),
@@ -247,6 +271,24 @@ fn id(job: &Job) -> String {
     }
 }
 
+/// What references call a recording: a file by its stem.
+fn stem(job: &Job) -> String {
+    match job {
+        Job::File(path) => path
+            .file_stem()
+            .unwrap_or(path.as_os_str())
+            .display()
+            .to_string(),
+        Job::Utterance(utterance) => utterance.id.clone(),
+    }
+}
+
+/// The inventory of the output that is decoded.
+fn decoded_tokens(recogniser: &Recogniser) -> &Tokens {
+    let description = recogniser.description();
+    &description.tokens[description.decode.output]
+}
+
 fn line(job: &Job, text: &str, alone: bool) -> String {
     match job {
         Job::File(_) if alone => text.to_owned(),
@@ -261,8 +303,7 @@ fn object(
     recogniser: &Recogniser,
     model: &str,
 ) -> serde_json::Value {
-    let description = recogniser.description();
-    let symbols = description.tokens[description.decode.output].symbols();
+    let symbols = decoded_tokens(recogniser).symbols();
     let windows: Vec<serde_json::Value> = transcript
         .windows
         .iter()
@@ -288,9 +329,7 @@ fn object(
         })
         .collect();
     let words: Vec<serde_json::Value> = transcript
-        .windows
-        .iter()
-        .flat_map(|window| &window.words)
+        .words()
         .map(|RecognisedWord { timed, confidence }| {
             let tokens: Vec<serde_json::Value> = timed
                 .tokens

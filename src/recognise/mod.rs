@@ -1,6 +1,7 @@
 //! A model directory and a waveform to words: what a Rust user calls, and what `transcribe` is.
 
 mod files;
+mod formats;
 mod language;
 mod model;
 mod recogniser;
@@ -8,6 +9,7 @@ mod windows;
 
 pub use crate::nn::{Storage, read_weights, write_weights};
 pub use files::{ModelFiles, embedded_names};
+pub use formats::{ctm, srt, textgrid, vtt};
 pub use language::{
     LEXICON, LanguageChoice, NGRAM, lexicon_of, read_language, read_rescorer, rescorer_files,
 };

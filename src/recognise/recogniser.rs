@@ -54,6 +54,13 @@ pub struct Transcript {
     pub notices: Vec<Notice>,
 }
 
+impl Transcript {
+    /// The words of all windows in the order of their times.
+    pub fn words(&self) -> impl Iterator<Item = &RecognisedWord> {
+        self.windows.iter().flat_map(|window| &window.words)
+    }
+}
+
 /// What was recognised in one window of a recording.
 #[derive(Clone, Debug)]
 pub struct WindowResult {
