@@ -14,6 +14,7 @@ use crate::lm::ngram::{
 use crate::lm::rnn;
 use crate::lm::{MAX_LINE, Unit};
 use crate::recognise::rescorer_files;
+use crate::text::{Lexicon, Tokens};
 
 /// The n-gram that goes into the model: a file, or what is estimated from texts.
 ///
@@ -48,6 +49,10 @@ pub struct LanguageConfig {
     /// Bits of the stored values; plain f32 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantise: Option<u32>,
+    /// Pronunciations of its words in CMUdict's format, for phones; by default those of
+    /// `data.lexicon`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lexicon: Option<PathBuf>,
     /// The directory of a trained recurrent language model that rescores the n-best hypotheses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rnn: Option<PathBuf>,
@@ -67,6 +72,7 @@ impl Default for LanguageConfig {
             prune_entropy: None,
             ngrams: None,
             quantise: None,
+            lexicon: None,
             rnn: None,
             tune: true,
         }
@@ -159,6 +165,12 @@ impl LanguageConfig {
         Ok(bytes)
     }
 
+    /// The pronunciations of its words, if it names others than those of the data.
+    pub(super) fn lexicon(&self, options: &RunOptions) -> Result<Option<Lexicon>, Error> {
+        let read = |file| Ok(Lexicon::read(&find(file, options)?, &Tokens::phones())?);
+        self.lexicon.as_deref().map(read).transpose()
+    }
+
     /// The files of the recurrent language model, if there is to be one.
     pub(super) fn recurrent(
         &self,
@@ -192,6 +204,7 @@ impl LanguageConfig {
             "{:?} {:?}",
             Self {
                 tune: true,
+                lexicon: None,
                 rnn: None,
                 ..self.clone()
             },

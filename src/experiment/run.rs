@@ -322,7 +322,8 @@ fn language_files(
     };
     let mut files = lm.recurrent(options)?;
     let bytes = lm.ngram(options, &mut |line| observer.note(line))?;
-    if let Some(lexicon) = lexicon {
+    let own = lm.lexicon(options)?;
+    if let Some(lexicon) = own.as_ref().or(lexicon) {
         let ngram = NGram::from_bytes("lm", bytes.clone())?;
         let text = lexicon_of(&ngram, lexicon, &Tokens::phones());
         files.insert(LEXICON.to_owned(), text.into_bytes());
