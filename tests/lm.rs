@@ -587,3 +587,199 @@ fn interpolated_models_are_better_than_their_parts_and_pruning_keeps_what_was_as
     let (_, fewer) = arpa(&std::fs::read_to_string(&pruned).unwrap());
     assert_ne!(counts, fewer);
 }
+
+const RNN: &str = r#"
+[model]
+vocabulary = 0
+cell = "lstm"
+cells = 32
+embedding = 16
+projection = 16
+tied = true
+dropout = 0.0
+[batches]
+context = "sentence"
+[train]
+epochs = 6
+batch-frames = 60
+shortest-first = false
+optimiser = { learning-rate = 0.01, weight-decay = 0.0 }
+schedule = { warmup-steps = 5 }
+"#;
+
+/// Sentences with a subject that decides the verb at their end.
+fn agreeing() -> String {
+    (0..60)
+        .map(|i| {
+            let fill = ["big", "old", "red"][i % 3];
+            let (subject, verb) = [("cat", "purrs"), ("dog", "barks")][i / 3 % 2];
+            format!("the {subject} that is {fill} and {fill} {verb}\n")
+        })
+        .collect()
+}
+
+fn rnn(folder: &Folder, name: &str, config: &str) -> String {
+    let text = folder.write("agreeing.txt", agreeing());
+    let config = folder.write("rnn.toml", config);
+    let out = folder.path(name);
+    // The text ten times over: an epoch's checkpoints cost more than its steps.
+    let head = ["train", "--rnn", &config, "--dev", &text, "--out", &out];
+    done(&[&head[..], &[&*text; 10]].concat());
+    out
+}
+
+fn perplexity(arguments: &[&str]) -> f64 {
+    let line = done(&[&["perplexity", "--format", "json"], arguments].concat());
+    let report: serde_json::Value = serde_json::from_str(&line).unwrap();
+    report["perplexity"].as_f64().unwrap()
+}
+
+#[test]
+fn a_recurrent_model_is_trained_scored_mixed_and_writes() {
+    let folder = Folder::new();
+    let model = rnn(&folder, "rnn", RNN);
+    let text = folder.path("agreeing.txt");
+    let ngram = folder.path("two.bin");
+    done(&[
+        "train",
+        "--order",
+        "2",
+        "--discount-fallback",
+        "--out",
+        &ngram,
+        &text,
+    ]);
+    let alone = perplexity(&["--lm", &model, &text]);
+    let bigram = perplexity(&["--lm", &ngram, &text]);
+    assert!(alone < 1.5 && alone < bigram, "{alone} {bigram}");
+    let mixed = perplexity(&["--lm", &ngram, "--lm", &model, "--dev", &text, &text]);
+    assert!(mixed < bigram && mixed < alone * 1.001, "{mixed}");
+    // What contradicts the text that it was trained on is learnt when it comes again and again.
+    let odd = folder.write("odd.txt", "the cat that is old and old barks\n".repeat(20));
+    let surprised = perplexity(&["--lm", &model, &odd]);
+    let dynamic = perplexity(&["--lm", &model, "--dynamic", "0.05", &odd]);
+    assert!(dynamic < 0.9 * surprised, "{dynamic} {surprised}");
+    let line = refused(&["perplexity", "--lm", &model, "--across-lines", &text]);
+    assert!(line.contains("trained on sentences alone"), "{line}");
+    // The word at the start decides the one at the end.
+    let likely = |end: &str| {
+        let sentence = format!("the cat that is old and old {end}");
+        let line = done(&["score", "--lm", &model, "--sentence", &sentence]);
+        line.split('\t').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert!(likely("purrs") > likely("barks") + 1.0);
+    let written = done(&[
+        "generate",
+        "--lm",
+        &model,
+        "--prompt",
+        "the dog",
+        "--temperature",
+        "0",
+    ]);
+    assert!(written.starts_with("the dog that is"), "{written}");
+    assert!(written.trim_end().ends_with("barks"), "{written}");
+    // Again: the run is over, and the same model comes out.
+    let weights = std::fs::read(Path::new(&model).join("weights.safetensors")).unwrap();
+    rnn(&folder, "rnn", RNN);
+    assert_eq!(
+        std::fs::read(Path::new(&model).join("weights.safetensors")).unwrap(),
+        weights
+    );
+}
+
+#[test]
+fn a_recurrent_model_over_characters_has_bits_a_character() {
+    let folder = Folder::new();
+    let config = RNN
+        .replace("vocabulary = 0", "vocabulary = 0\nunit = \"character\"")
+        .replace("\"sentence\"", "\"stream\"\nstreams = 4\nsteps = 20")
+        .replace("epochs = 6", "epochs = 2");
+    let model = rnn(&folder, "characters", &config);
+    let line = done(&[
+        "perplexity",
+        "--lm",
+        &model,
+        "--across-lines",
+        &folder.path("agreeing.txt"),
+    ]);
+    let bits = line.split(" bits a character").next().unwrap();
+    let bits: f64 = bits.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(bits > 0.0 && bits < 2.5, "{line}");
+}
+
+#[test]
+fn bad_input_of_a_recurrent_model_is_refused_with_one_line_and_nothing_is_written() {
+    let folder = Folder::new();
+    let good = folder.write("good.txt", agreeing());
+    let empty = folder.write("empty.txt", "");
+    let word = folder.write("word.txt", "hello\nhello hello\n");
+    let latin = folder.write("latin.txt", b"one two\ntwo caf\xe9 one\n");
+    let long = folder.write("long.txt", vec![b'x'; 10_000_000]);
+    let symbols = folder.write("symbols.txt", "a b\na </s> b\n");
+    let config = folder.write("rnn.toml", RNN);
+    let unknown_key = folder.write("key.toml", RNN.replace("cells", "celles"));
+    let untied = folder.write(
+        "tied.toml",
+        RNN.replace("projection = 16", "projection = 8"),
+    );
+    let cut = RNN.replace(
+        "tied = true",
+        "softmax = { kind = \"adaptive\", cutoffs = [90000] }",
+    );
+    let cut = folder.write("cut.toml", cut);
+    let before = folder.files();
+    let out = folder.path("out");
+    for (config, dev, text, expected) in [
+        (&config, &good, &empty, "no words in"),
+        (&config, &empty, &good, "no words in"),
+        (&config, &good, &word, "one word only, `hello`"),
+        (&config, &good, &latin, "latin.txt, line 2: byte 8"),
+        (&config, &latin, &good, "latin.txt, line 2: byte 8"),
+        (&config, &good, &long, "long.txt, line 1 is longer"),
+        (&config, &good, &symbols, "symbols.txt, line 2: `</s>`"),
+        (&unknown_key, &good, &good, "celles"),
+        (&untied, &good, &good, "set `model.projection = 16`"),
+        (&cut, &good, &good, "`model.softmax` cuts"),
+    ] {
+        let line = refused(&["train", "--rnn", config, "--dev", dev, "--out", &out, text]);
+        assert!(line.contains(expected), "{expected}: {line}");
+        assert_eq!(folder.files(), before);
+    }
+    let line = refused(&["perplexity", "--lm", &folder.path("nowhere/"), &good]);
+    assert!(line.contains("nowhere"), "{line}");
+    let ngram = folder.path("two.bin");
+    done(&[
+        "train",
+        "--order",
+        "2",
+        "--discount-fallback",
+        "--out",
+        &ngram,
+        &good,
+    ]);
+    let line = refused(&["perplexity", "--lm", &ngram, "--dynamic", "0.1", &good]);
+    assert!(line.contains("are for recurrent models"), "{line}");
+    let model = rnn(&folder, "rnn", &RNN.replace("epochs = 6", "epochs = 1"));
+    let other = folder.write("other.txt", "a b\nb c a\nc\n");
+    let strange = folder.path("strange.bin");
+    done(&[
+        "train",
+        "--order",
+        "2",
+        "--discount-fallback",
+        "--out",
+        &strange,
+        &other,
+    ]);
+    let line = refused(&["perplexity", "--lm", &model, "--lm", &strange, &good]);
+    assert!(line.contains("different vocabularies"), "{line}");
+    let weights = Path::new(&model).join("weights.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let line = refused(&["score", "--lm", &model, "--sentence", "the cat"]);
+    assert!(
+        line.contains("weights.safetensors is not the file"),
+        "{line}"
+    );
+}

@@ -184,3 +184,47 @@ impl ModelConfig {
         Err(Error::Option(why))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configurations_of_the_repository_are_sound() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/rnnlm");
+        let mut found = 0;
+        for entry in std::fs::read_dir(root).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            Config::parse(&text, &path.display().to_string()).unwrap();
+            found += 1;
+        }
+        assert!(found >= 3);
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_their_key() {
+        for (text, expected) in [
+            ("[model]\nlayers = 5", "`model.layers`"),
+            ("[model]\ncells = 0", "`model.cells`"),
+            ("[model]\ndropout = 1.0", "`model.dropout`"),
+            (
+                "[model]\ntied = true\nembedding = 96",
+                "set `model.projection = 96`",
+            ),
+            ("[batches]\nsteps = 0", "`batches.steps`"),
+            ("[train]\nepochs = 0", "`train.epochs`"),
+            (
+                "[model]\nsoftmax = { kind = \"none\" }",
+                "unknown variant `none`",
+            ),
+            ("[model]\nunits = 3", "unknown field `units`"),
+        ] {
+            let message = Config::parse(text, "rnn.toml").unwrap_err().to_string();
+            assert!(
+                message.starts_with("rnn.toml: ") && message.contains(expected),
+                "{message}"
+            );
+        }
+    }
+}

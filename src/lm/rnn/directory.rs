@@ -179,6 +179,6 @@ impl Rnn {
                 None => return Err(refuse(format!("{WEIGHTS} lacks `{parameter}`"))),
             }
         }
-        Self::new(name, network, vocabulary)
+        Self::new(name, network, vocabulary, description.context)
     }
 }

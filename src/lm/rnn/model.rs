@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
 
+use super::config::Context;
 use super::network::Network;
 use crate::lm::model::score_sharing_prefixes;
 use crate::lm::{END, Error, LanguageModel, START, UNKNOWN, Vocabulary};
@@ -21,9 +22,9 @@ pub enum Memory {
     Sentence,
     /// The state at the end of the sentence before.
     Text,
-    /// The state, and what it learns: after each sentence one step of gradient descent is made on
-    /// it, with this learning rate for the sum of its losses (dynamic evaluation: Mikolov et al.
-    /// 2010, section 3; the state is carried as in Krause et al. 2018).
+    /// What it learns: after each sentence one step of gradient descent is made on it, with this
+    /// learning rate for the sum of its losses (dynamic evaluation: Mikolov et al. 2010, section 3).
+    /// A model that was trained on streams carries its state too, as in Krause et al. 2018.
     Dynamic {
         /// The learning rate.
         rate: f64,
@@ -36,6 +37,7 @@ pub struct Rnn {
     network: Network,
     vocabulary: Vocabulary,
     start: State,
+    context: Context,
     memory: Memory,
     past: Mutex<Past>,
 }
@@ -60,10 +62,16 @@ struct Past {
 }
 
 impl Rnn {
-    /// A model of a network whose tokens are those of `vocabulary`. `name` stands in messages.
+    /// A model of a network whose tokens are those of `vocabulary`, trained with `context`. `name`
+    /// stands in messages.
     ///
     /// Fails when a layer does.
-    pub fn new(name: String, network: Network, vocabulary: Vocabulary) -> Result<Self, Error> {
+    pub fn new(
+        name: String,
+        network: Network,
+        vocabulary: Vocabulary,
+        context: Context,
+    ) -> Result<Self, Error> {
         let size = network.config().cells;
         let cell = match network.config().cell {
             Cell::Lstm => size,
@@ -82,6 +90,7 @@ impl Rnn {
             network,
             vocabulary,
             start: before.clone(),
+            context,
             memory: Memory::Sentence,
             past: Mutex::default(),
         };
@@ -101,7 +110,8 @@ impl Rnn {
 
     /// Chooses what is remembered from sentence to sentence, and forgets what was.
     ///
-    /// Fails at a learning rate that is none.
+    /// Fails at a learning rate that is none, and when a model that was trained on sentences alone
+    /// shall carry its state: it would be one that it has never seen.
     pub fn remember(&mut self, memory: Memory) -> Result<(), Error> {
         if let Memory::Dynamic { rate } = memory
             && !(rate > 0.0 && rate.is_finite())
@@ -109,6 +119,12 @@ impl Rnn {
             return Err(Error::Option(format!(
                 "{rate} is no learning rate for dynamic evaluation: give one above 0, such as 0.01"
             )));
+        }
+        if memory == Memory::Text && self.context == Context::Sentence {
+            return Err(Error::Model {
+                name: self.name.clone(),
+                why: "it was trained on sentences alone and has no use for the text before one; train it with `batches.context = \"stream\"`".into(),
+            });
         }
         self.forget()?;
         self.memory = memory;
@@ -191,7 +207,7 @@ impl Rnn {
             let (loss, _) = network.output().loss(&read, &targets)?;
             self.learn(past, &loss, rate)?;
         }
-        past.states = Some(ends);
+        past.states = (self.context == Context::Stream).then_some(ends);
         Ok(losses.into_iter().map(log10).collect())
     }
 
@@ -311,3 +327,7 @@ impl LanguageModel for Rnn {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

@@ -350,3 +350,7 @@ impl Task for RnnTask {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

@@ -53,16 +53,15 @@ pub fn train(training: Training, observer: &mut dyn Observer) -> Result<Outcome,
         .collect();
     let text = Text::read(training.texts, training.reading, &limit)?;
     let dev = encode(training.dev, training.reading, &text.vocabulary)?;
+    let partition = Partition::new(&config.model.softmax, &text.counts)?;
+    let bias = partition.log_shares(&text.counts);
+    let network = Network::new(&config.model, partition, bias, runtime, config.seed)?;
     observer.note(&format!(
         "{} tokens, {} of them unknown; a vocabulary of {}",
         text.tokens.len(),
         text.counts[crate::lm::UNKNOWN as usize],
         text.vocabulary.len()
     ));
-
-    let partition = Partition::new(&config.model.softmax, &text.counts)?;
-    let bias = partition.log_shares(&text.counts);
-    let network = Network::new(&config.model, partition, bias, runtime, config.seed)?;
     observer.note(&format!(
         "{} parameters, on the path {}",
         network.parameters().count(),
