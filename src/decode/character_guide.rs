@@ -113,10 +113,9 @@ impl Guide for CharacterGuide<'_> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::reference::ngram;
     use super::*;
-    use crate::lm::Source;
     use crate::lm::Unit;
-    use crate::lm::ngram::read_arpa;
 
     const ARPA: &str = "\\data\\\n\
         ngram 1=6\n\
@@ -139,19 +138,11 @@ mod tests {
         \n\
         \\end\\\n";
 
-    fn ngram() -> NGram {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tiny.arpa");
-        std::fs::write(&path, ARPA).unwrap();
-        let trie = read_arpa(Source::open(&path).unwrap()).unwrap();
-        NGram::from_trie("tiny".into(), &trie, None).unwrap()
-    }
-
     proptest! {
         /// The definition: the model's score of the text with single spaces, and β for each word.
         #[test]
         fn a_text_scores_as_the_model_scores_its_characters(text in "[abc ]{0,8}") {
-            let (ngram, tokens) = (ngram(), Tokens::characters());
+            let (ngram, tokens) = (ngram(ARPA), Tokens::characters());
             let weights = Weights { alpha: 0.7, beta: 0.4, ..Weights::default() };
             let guide = CharacterGuide::new(&ngram, weights, &tokens);
             let mut state = guide.start();

@@ -13,6 +13,8 @@ mod language;
 mod lexicon_tree;
 mod prefix_beam;
 mod prefixes;
+#[cfg(test)]
+mod reference;
 mod rescore;
 mod times;
 mod tuning;

@@ -422,39 +422,15 @@ fn log_add(a: f32, b: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use ndarray::Array2;
     use proptest::prelude::*;
 
+    use super::super::reference::{EXACT, enumerate};
     use super::*;
-    use crate::ctc::collapse;
-
-    const EXACT: PrefixBeam = PrefixBeam {
-        beam: 100_000,
-        nbest: 100_000,
-        beam_threshold: f32::INFINITY,
-        token_threshold: f32::INFINITY,
-    };
 
     fn letters(count: usize) -> Tokens {
         let symbols = ["<blank>", "a", "b", "c"].map(String::from);
         Tokens::from_symbols(symbols[..count].to_vec()).unwrap()
-    }
-
-    /// The slow twin: the probability of every label sequence, by enumerating all `V^T` paths.
-    fn enumerate(log_probs: &Array2<f32>) -> BTreeMap<Vec<u32>, f64> {
-        let (frames, tokens) = log_probs.dim();
-        let mut probabilities = BTreeMap::new();
-        for index in 0..tokens.pow(frames as u32) {
-            let digit = |t: usize| index / tokens.pow(t as u32) % tokens;
-            let path: Vec<u32> = (0..frames).map(|t| digit(t) as u32).collect();
-            let log_prob: f64 = (0..frames)
-                .map(|t| f64::from(log_probs[[t, digit(t)]]))
-                .sum();
-            *probabilities.entry(collapse(&path)).or_insert(0.0) += log_prob.exp();
-        }
-        probabilities
     }
 
     fn normalised(frames: usize, tokens: usize, values: &[f32]) -> Array2<f32> {

@@ -113,8 +113,8 @@ mod tests {
     use ndarray::Array2;
     use proptest::prelude::*;
 
+    use super::super::reference::EXACT;
     use super::*;
-    use crate::decode::PrefixBeam;
 
     proptest! {
         #[test]
@@ -141,13 +141,7 @@ mod tests {
                 let sum = row.iter().map(|x| x.exp()).sum::<f32>().ln();
                 row.mapv_inplace(|x| x - sum);
             }
-            let all = PrefixBeam {
-                beam: 10_000,
-                nbest: 10_000,
-                beam_threshold: f32::INFINITY,
-                token_threshold: f32::INFINITY,
-            }
-            .decode(log_probs.view(), &tokens);
+            let all = EXACT.decode(log_probs.view(), &tokens);
             let texts: Vec<&str> = all.iter().map(|h| h.text.as_str()).collect();
             let scores = text_log_probs(log_probs.view(), &tokens, &texts).unwrap();
             for (hypothesis, score) in all.iter().zip(scores) {

@@ -318,11 +318,8 @@ mod tests {
     use ndarray::Array2;
     use proptest::prelude::*;
 
+    use super::super::reference::{EXACT, enumerate, ngram};
     use super::*;
-    use crate::ctc::collapse;
-    use crate::decode::PrefixBeam;
-    use crate::lm::Source;
-    use crate::lm::ngram::read_arpa;
 
     const ARPA: &str = "\\data\\\n\
         ngram 1=6\n\
@@ -346,21 +343,6 @@ mod tests {
         \n\
         \\end\\\n";
 
-    fn ngram() -> NGram {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tiny.arpa");
-        std::fs::write(&path, ARPA).unwrap();
-        let trie = read_arpa(Source::open(&path).unwrap()).unwrap();
-        NGram::from_trie("tiny".into(), &trie, None).unwrap()
-    }
-
-    const EXACT: PrefixBeam = PrefixBeam {
-        beam: 100_000,
-        nbest: 100_000,
-        beam_threshold: f32::INFINITY,
-        token_threshold: f32::INFINITY,
-    };
-
     /// The definition: what a text's words score.
     fn language(ngram: &NGram, weights: Weights, words: &[&str]) -> f64 {
         let mut context = ngram.start();
@@ -379,21 +361,15 @@ mod tests {
         f64::from(total + weights.alpha * ngram.score(context, END).0 * LN_10)
     }
 
-    /// The slow twin: texts with their probabilities, summed over all paths.
-    fn enumerate(
+    /// Texts with their probabilities, summed over all label sequences that they can be read from.
+    fn enumerate_texts(
         log_probs: &Array2<f32>,
         text: impl Fn(&[u32]) -> Vec<String>,
     ) -> BTreeMap<String, f64> {
-        let (frames, tokens) = log_probs.dim();
         let mut probabilities = BTreeMap::new();
-        for index in 0..tokens.pow(frames as u32) {
-            let digit = |t: usize| index / tokens.pow(t as u32) % tokens;
-            let path: Vec<u32> = (0..frames).map(|t| digit(t) as u32).collect();
-            let log_prob: f64 = (0..frames)
-                .map(|t| f64::from(log_probs[[t, digit(t)]]))
-                .sum();
-            for text in text(&collapse(&path)) {
-                *probabilities.entry(text).or_insert(0.0) += log_prob.exp();
+        for (labels, probability) in enumerate(log_probs) {
+            for text in text(&labels) {
+                *probabilities.entry(text).or_insert(0.0) += probability;
             }
         }
         probabilities
@@ -415,7 +391,7 @@ mod tests {
         text: impl Fn(&[u32]) -> Vec<String>,
     ) {
         let hypotheses = EXACT.decode_with(log_probs.view(), tokens, guide);
-        let mut expected = enumerate(log_probs, text);
+        let mut expected = enumerate_texts(log_probs, text);
         let known = |word: &str| guide.ngram.vocabulary().find(word).is_some();
         let open = guide.weights.open_vocabulary;
         expected.retain(|text, _| open || text.split_whitespace().all(known));
@@ -451,7 +427,7 @@ mod tests {
         fn words_of_characters_score_as_defined(log_probs in log_probs(4), open_vocabulary in any::<bool>()) {
             let symbols = ["<blank>", " ", "a", "b"].map(String::from).to_vec();
             let tokens = Tokens::from_symbols(symbols).unwrap();
-            let ngram = ngram();
+            let ngram = ngram(ARPA);
             let tree = spell(&ngram, &tokens);
             let weights = Weights { open_vocabulary, ..WEIGHTS };
             let guide = WordGuide::new(&ngram, &tree, weights, &tokens);
@@ -483,7 +459,7 @@ mod tests {
             let symbols = ["<blank>", "AH", "EY"].map(String::from).to_vec();
             let tokens = Tokens::from_symbols(symbols).unwrap();
             let lexicon = Lexicon::parse(LEXICON.as_bytes(), "tiny", &tokens).unwrap();
-            let ngram = ngram();
+            let ngram = ngram(ARPA);
             let tree = pronounce(&ngram, &lexicon);
             prop_assert_eq!(tree.len(), 4);
             let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
@@ -501,7 +477,7 @@ mod tests {
         let symbols = ["<blank>", "AH", "EY"].map(String::from).to_vec();
         let tokens = Tokens::from_symbols(symbols).unwrap();
         let lexicon = Lexicon::parse(LEXICON.as_bytes(), "tiny", &tokens).unwrap();
-        let ngram = ngram();
+        let ngram = ngram(ARPA);
         let tree = pronounce(&ngram, &lexicon);
         let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
         let path = [1, 2, 0, 2, 1];
