@@ -32,9 +32,8 @@ fn training(experiment: &Experiment) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
-    use sha2::{Digest, Sha256};
-
     use super::*;
+    use crate::train::sha256;
 
     /// A recipe as runs have been started with.
     const RECIPE: &str = r#"
@@ -84,10 +83,8 @@ hold = 0.35
     /// The digest is that of the text which a version without language models made.
     #[test]
     fn a_run_stays_the_same_run_in_another_version() {
-        let digest = Sha256::digest(of(RECIPE));
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
-            digest,
+            sha256(of(RECIPE).as_bytes()),
             "ca8df8c2c43867c586fbf40a7c27831fe5c39550ca205b94c46d107ed2ff40c2",
             "{}",
             of(RECIPE)

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Error, ModelFiles, Storage, write_weights};
 use crate::acoustic::{self, AcousticModel};
 use crate::decode;
 use crate::features::{Recipe, Stats};
 use crate::text::{Normalisation, Tokens};
+use crate::train::sha256;
 
 /// The version of the format that this program writes.
 const FORMAT: u32 = 1;
@@ -215,11 +215,4 @@ fn replace_directory(fresh: tempfile::TempDir, dir: &Path) -> std::io::Result<()
         std::fs::remove_dir_all(&old)?;
     }
     Ok(())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Error, Schedule};
 
@@ -143,6 +144,12 @@ pub(super) fn write_tensors<'a, S: AsRef<str> + Ord + std::fmt::Display>(
         source: std::io::Error::other(error),
     })?;
     write_whole(path, &bytes)
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a file beside its place, makes it safe on disk, and renames it into its place; folders on

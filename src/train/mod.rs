@@ -21,7 +21,7 @@ mod weight_noise;
 
 pub use average::average;
 pub use batching::{BatchOrder, batches, batches_by_length};
-pub use checkpoint::{Checkpoint, State, write_whole};
+pub use checkpoint::{Checkpoint, State, sha256, write_whole};
 pub use config::{Config, OptimiserConfig, OptimiserKind, ScheduleConfig, ScheduleKind};
 pub use epoch::{Observer, Outcome, Plan, Progress, Silent, train};
 pub use metrics::{EpochRecord, Metrics};

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::config::{Context, ModelConfig};
 use super::model::Rnn;
@@ -14,7 +13,7 @@ use super::partition::Partition;
 use crate::lm::vocabulary::SPECIAL;
 use crate::lm::{Error, Vocabulary};
 use crate::nn::{Runtime, Storage, read_weights, write_weights};
-use crate::train::write_whole;
+use crate::train::{sha256, write_whole};
 
 /// The version of the format that this program writes.
 const FORMAT: u32 = 1;
@@ -98,11 +97,6 @@ pub fn write(
     write_whole(&dir.join(WEIGHTS), &weights)?;
     write_whole(&dir.join(VOCABULARY), &words)?;
     Ok(write_whole(&dir.join(DESCRIPTION), text.as_bytes())?)
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Rnn {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::config::Config;
-use super::directory::{Description, Provenance, sha256, write};
+use super::directory::{Description, Provenance, write};
 use super::network::Network;
 use super::partition::Partition;
 use super::task::RnnTask;
@@ -120,7 +120,7 @@ fn identity(config: &Config, text: &Text, dev: &[u32]) -> Result<String, Error> 
     }
     let tokens = text.tokens.iter().chain(dev);
     bytes.extend(tokens.flat_map(|token| token.to_le_bytes()));
-    Ok(sha256(&bytes))
+    Ok(train::sha256(&bytes))
 }
 
 /// The model directory of a run.
