@@ -12,11 +12,11 @@ use crate::corpus::{self, Kind, Request, Utterance};
 use crate::decode::{self, DevUtterance, Method};
 use crate::experiment::dev_utterances;
 use crate::features::Store;
-use crate::lm::ngram::{self, NGram};
+use crate::lm::ngram;
 use crate::nn::{Precision, Runtime};
 use crate::recognise::{
-    LEXICON, LanguageChoice, ModelFiles, NGRAM, Recogniser, Settings, lexicon_of, read_language,
-    read_rescorer, rescorer_files, rewrite_model,
+    LanguageChoice, ModelFiles, Recogniser, Settings, read_language, read_rescorer, rescorer_files,
+    rewrite_model, search_files,
 };
 use crate::score::ErrorCounts;
 use crate::text::{Lexicon, Tokens};
@@ -141,29 +141,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// The files that --lm, --rnn-lm and --lexicon bring into the model.
 fn installed(args: &Args, tokens: &Tokens) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
-    let mut others = match &args.rnn_lm {
-        Some(dir) => rescorer_files(dir)?,
+    let mut others = match &args.lm {
+        Some(path) => {
+            let lexicon = args.lexicon.as_ref();
+            let lexicon = lexicon
+                .map(|path| Lexicon::read(path, tokens))
+                .transpose()?;
+            search_files(ngram::read_compact(path, None)?, lexicon.as_ref(), tokens)?
+        }
         None => BTreeMap::new(),
     };
-    if let Some(path) = &args.lm {
-        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let name = path.display().to_string();
-        let ngram = match NGram::from_bytes(&name, bytes.clone()) {
-            Ok(ngram) => {
-                others.insert(NGRAM.to_owned(), bytes);
-                ngram
-            }
-            Err(_) => {
-                let bytes = ngram::compact(&ngram::read(path)?, None)?;
-                others.insert(NGRAM.to_owned(), bytes.clone());
-                NGram::from_bytes(&name, bytes)?
-            }
-        };
-        if let Some(lexicon) = &args.lexicon {
-            let lexicon = Lexicon::read(lexicon, tokens)?;
-            let text = lexicon_of(&ngram, &lexicon, tokens);
-            others.insert(LEXICON.to_owned(), text.into_bytes());
-        }
+    if let Some(dir) = &args.rnn_lm {
+        others.extend(rescorer_files(dir)?);
     }
     Ok(others)
 }

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::sets::hash;
 use super::{Error, RunOptions};
 use crate::lm::Source;
-use crate::lm::ngram::{
-    self, Estimation, InMemory, Limit, NGram, Reading, VocabularyLimit, compact,
-};
+use crate::lm::ngram::{self, Estimation, InMemory, Limit, Reading, VocabularyLimit, compact};
 use crate::lm::rnn;
 use crate::lm::{MAX_LINE, Unit};
 use crate::recognise::rescorer_files;
@@ -110,11 +108,8 @@ impl LanguageConfig {
     ) -> Result<Vec<u8>, Error> {
         if let Some(file) = &self.ngram {
             let path = find(file, options)?;
-            let bytes = read(&path)?;
-            let name = path.display().to_string();
-            let as_it_is = self.prune_entropy.is_none() && self.ngrams.is_none();
-            if as_it_is && NGram::from_bytes(&name, bytes.clone()).is_ok() {
-                return Ok(bytes);
+            if self.prune_entropy.is_none() && self.ngrams.is_none() {
+                return Ok(ngram::read_compact(&path, self.quantise)?);
             }
             return self.finish(ngram::read(&path)?);
         }

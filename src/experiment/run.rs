@@ -12,11 +12,10 @@ use super::{Error, Experiment, Results, SetConfig, write_report};
 use crate::acoustic::{AcousticModel, AcousticTask, DataSet, Initial, initialise_from};
 use crate::decode::{self, Decoder, Method};
 use crate::features::{Normalisation, Recipe, Stats, Store};
-use crate::lm::ngram::NGram;
 use crate::nn::Runtime;
 use crate::recognise::{
-    Description, LEXICON, LanguageChoice, ModelFiles, NGRAM, Provenance, Storage, lexicon_of,
-    read_description, read_language, read_model, read_rescorer, rewrite_model, write_model,
+    Description, LanguageChoice, ModelFiles, Provenance, Storage, read_description, read_language,
+    read_model, read_rescorer, rewrite_model, search_files, write_model,
 };
 use crate::text::{Lexicon, Tokens};
 use crate::train::{self, Observer, train, write_whole};
@@ -320,15 +319,10 @@ fn language_files(
     let Some(lm) = &experiment.lm else {
         return Ok(BTreeMap::new());
     };
-    let mut files = lm.recurrent(options)?;
-    let bytes = lm.ngram(options, &mut |line| observer.note(line))?;
+    let ngram = lm.ngram(options, &mut |line| observer.note(line))?;
     let own = lm.lexicon(options)?;
-    if let Some(lexicon) = own.as_ref().or(lexicon) {
-        let ngram = NGram::from_bytes("lm", bytes.clone())?;
-        let text = lexicon_of(&ngram, lexicon, &Tokens::phones());
-        files.insert(LEXICON.to_owned(), text.into_bytes());
-    }
-    files.insert(NGRAM.to_owned(), bytes);
+    let mut files = search_files(ngram, own.as_ref().or(lexicon), &Tokens::phones())?;
+    files.extend(lm.recurrent(options)?);
     Ok(files)
 }
 

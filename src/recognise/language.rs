@@ -14,10 +14,10 @@ use crate::nn::Runtime;
 use crate::text::{Lexicon, Tokens};
 
 /// The file of the n-gram.
-pub const NGRAM: &str = "ngram.bin";
+const NGRAM: &str = "ngram.bin";
 
 /// The file of the pronunciations.
-pub const LEXICON: &str = "lexicon";
+const LEXICON: &str = "lexicon";
 
 /// Which language model is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,21 +132,29 @@ pub fn rescorer_files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         .collect()
 }
 
-/// The part of a lexicon that a language model can use, in CMUdict's format.
-pub fn lexicon_of(ngram: &NGram, lexicon: &Lexicon, tokens: &Tokens) -> String {
-    let mut text = String::new();
-    for (word, pronunciations) in lexicon.entries() {
-        if ngram.vocabulary().find(word).is_none() {
-            continue;
-        }
-        for pronunciation in pronunciations {
-            text.push_str(word);
-            for &phone in pronunciation {
-                text.push(' ');
-                text.push_str(&tokens.symbols()[phone as usize]);
+/// The files of a search's language model as a model directory has them: the n-gram, in the bytes of
+/// its compact form, and its words' part of a lexicon over `tokens`, in CMUdict's format.
+///
+/// # Errors
+/// Bytes that are no n-gram.
+pub fn search_files(
+    ngram: Vec<u8>,
+    lexicon: Option<&Lexicon>,
+    tokens: &Tokens,
+) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let mut files = BTreeMap::new();
+    if let Some(lexicon) = lexicon {
+        let model = NGram::from_bytes("the n-gram", ngram.clone())?;
+        let mut text = String::new();
+        for (word, pronunciations) in lexicon.entries() {
+            if model.vocabulary().find(word).is_some() {
+                for pronunciation in pronunciations {
+                    text.push_str(&format!("{word} {}\n", tokens.decode(pronunciation)));
+                }
             }
-            text.push('\n');
         }
+        files.insert(LEXICON.to_owned(), text.into_bytes());
     }
-    text
+    files.insert(NGRAM.to_owned(), ngram);
+    Ok(files)
 }

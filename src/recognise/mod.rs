@@ -10,9 +10,7 @@ mod windows;
 pub use crate::nn::{Storage, read_weights, write_weights};
 pub use files::{ModelFiles, embedded_names};
 pub use formats::{ctm, srt, textgrid, vtt};
-pub use language::{
-    LEXICON, LanguageChoice, NGRAM, lexicon_of, read_language, read_rescorer, rescorer_files,
-};
+pub use language::{LanguageChoice, read_language, read_rescorer, rescorer_files, search_files};
 pub use model::{Description, Provenance, read_description, rewrite_model, write_model};
 pub use recogniser::{
     RecognisedWord, Recogniser, Settings, Transcript, WindowResult, model_weights, read_model,

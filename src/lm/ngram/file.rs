@@ -48,6 +48,17 @@ pub fn read(path: &Path) -> Result<Trie, Error> {
     }
 }
 
+/// A model, whatever its kind, in the bytes of the compact form: a file that is compact already as
+/// it is, any other with values of `quantise` bits if that is given.
+pub fn read_compact(path: &Path, quantise: Option<u32>) -> Result<Vec<u8>, Error> {
+    if !is_compact(path)? {
+        return compact(&read(path)?, quantise);
+    }
+    // Opened once, so that a damaged file is refused here.
+    NGram::open(path)?;
+    std::fs::read(path).map_err(|source| Error::read(path, source))
+}
+
 /// Writes a model as the kind that its name tells; the compact form with values of `quantise` bits
 /// if that is given.
 pub fn write(path: &Path, trie: &Trie, quantise: Option<u32>) -> Result<(), Error> {

@@ -31,7 +31,7 @@ pub use arpa_writer::ArpaFile;
 pub use compact::{Match, NGram, State, compact, expand};
 pub use discount::FALLBACK;
 pub use estimate::{Estimation, VocabularyLimit, estimate};
-pub use file::{Kind, read, write};
+pub use file::{Kind, read, read_compact, write};
 pub use mix::mix;
 pub use prune::{Limit, prune};
 pub use tokens::Reading;
