@@ -628,6 +628,12 @@ fn rnn(folder: &Folder, name: &str, config: &str) -> String {
     out
 }
 
+/// A bigram of a text that is small.
+fn bigram(text: &str, out: &str) {
+    let head = ["train", "--order", "2", "--discount-fallback", "--out"];
+    done(&[&head[..], &[out, text]].concat());
+}
+
 fn perplexity(arguments: &[&str]) -> f64 {
     let line = done(&[&["perplexity", "--format", "json"], arguments].concat());
     let report: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -640,15 +646,7 @@ fn a_recurrent_model_is_trained_scored_mixed_and_writes() {
     let model = rnn(&folder, "rnn", RNN);
     let text = folder.path("agreeing.txt");
     let ngram = folder.path("two.bin");
-    done(&[
-        "train",
-        "--order",
-        "2",
-        "--discount-fallback",
-        "--out",
-        &ngram,
-        &text,
-    ]);
+    bigram(&text, &ngram);
     let alone = perplexity(&["--lm", &model, &text]);
     let bigram = perplexity(&["--lm", &ngram, &text]);
     assert!(alone < 1.5 && alone < bigram, "{alone} {bigram}");
@@ -749,29 +747,13 @@ fn bad_input_of_a_recurrent_model_is_refused_with_one_line_and_nothing_is_writte
     let line = refused(&["perplexity", "--lm", &folder.path("nowhere/"), &good]);
     assert!(line.contains("nowhere"), "{line}");
     let ngram = folder.path("two.bin");
-    done(&[
-        "train",
-        "--order",
-        "2",
-        "--discount-fallback",
-        "--out",
-        &ngram,
-        &good,
-    ]);
+    bigram(&good, &ngram);
     let line = refused(&["perplexity", "--lm", &ngram, "--dynamic", "0.1", &good]);
     assert!(line.contains("are for recurrent models"), "{line}");
     let model = rnn(&folder, "rnn", &RNN.replace("epochs = 6", "epochs = 1"));
     let other = folder.write("other.txt", "a b\nb c a\nc\n");
     let strange = folder.path("strange.bin");
-    done(&[
-        "train",
-        "--order",
-        "2",
-        "--discount-fallback",
-        "--out",
-        &strange,
-        &other,
-    ]);
+    bigram(&other, &strange);
     let line = refused(&["perplexity", "--lm", &model, "--lm", &strange, &good]);
     assert!(line.contains("different vocabularies"), "{line}");
     let weights = Path::new(&model).join("weights.safetensors");

@@ -8,6 +8,7 @@ mod corpus;
 mod features;
 mod lexicon;
 mod lm;
+mod log;
 mod report;
 mod run;
 mod score;

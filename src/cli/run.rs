@@ -1,15 +1,13 @@
 //! `hearken run`.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::Failure;
+use super::log::Log;
 use crate::experiment::{Experiment, RunOptions, plan_of, run as run_experiment};
 use crate::nn::{Precision, Runtime};
 use crate::recognise::Storage;
-use crate::train::{EpochRecord, Observer, Progress};
 
 /// Run an experiment file: prepare, features, train, decode, score, report.
 ///
@@ -74,9 +72,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
             runtime.path
         );
     }
-    let mut log = Log::new();
+    let mut log = Log::new(3, "frames", |value| format!("{:.1}%", 100.0 * value));
     let (dir, results) = run_experiment(&experiment, &options, &mut log)?;
-    log.bar.finish_and_clear();
+    log.finish();
     if args.record {
         results.write(&args.file.with_extension("results.json"))?;
     }
@@ -119,68 +117,4 @@ fn command(args: &Args) -> String {
         words.push("--record".into());
     }
     words.join(" ")
-}
-
-/// Progress on stderr: a bar on a terminal, and a line an epoch.
-struct Log {
-    bar: ProgressBar,
-}
-
-impl Log {
-    fn new() -> Self {
-        let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(0)
-        } else {
-            ProgressBar::hidden()
-        };
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} {eta}")
-        {
-            bar.set_style(style);
-        }
-        Self { bar }
-    }
-
-    fn line(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
-    }
-}
-
-impl Observer for Log {
-    fn step(&mut self, progress: &Progress) {
-        self.bar.set_length(progress.batches as u64);
-        self.bar.set_position(progress.batch as u64);
-        self.bar
-            .set_prefix(format!("epoch {}/{}", progress.epoch, progress.epochs));
-        self.bar.set_message(format!(
-            "loss {:.3} norm {:.2}",
-            progress.loss, progress.gradient_norm
-        ));
-    }
-
-    fn epoch(&mut self, record: &EpochRecord) {
-        let figures: Vec<String> = record
-            .figures
-            .iter()
-            .map(|(name, value)| format!("{name} {:.1}%", 100.0 * value))
-            .collect();
-        self.line(&format!(
-            "epoch {} step {} loss {:.3} dev {:.3} {} norm {:.2} rate {:.2e} {:.0} frames/s {:.0} s",
-            record.epoch,
-            record.step,
-            record.train_loss,
-            record.dev_loss,
-            figures.join(" "),
-            record.gradient_norm,
-            record.learning_rate,
-            record.frames_per_second,
-            record.seconds
-        ));
-        if let Some(sample) = &record.sample {
-            self.line(&format!("  {sample}"));
-        }
-    }
-
-    fn note(&mut self, note: &str) {
-        self.line(note);
-    }
 }

@@ -1,17 +1,16 @@
 //! `hearken lm train --rnn`.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use super::out::Out;
 use super::text::open;
 use super::train::vocabulary;
 use crate::cli::Failure;
+use crate::cli::log::Log;
 use crate::lm::ngram::Reading;
 use crate::lm::rnn::{Config, Training, train};
 use crate::lm::{Error, Source};
 use crate::nn::Storage;
-use crate::train::{EpochRecord, Observer, Progress};
 
 /// What only a recurrent model needs.
 #[derive(clap::Args)]
@@ -93,57 +92,12 @@ impl Recurrent {
             storage,
             allow_other_path: self.allow_other_path,
         };
-        let outcome = train(training, &mut Log::default())?;
+        let mut log = Log::new(4, "tokens", |value| format!("{value:.3}"));
+        let outcome = train(training, &mut log)?;
+        log.finish();
         for (name, value) in &outcome.evaluation.figures {
             println!("dev {name} {value:.4}");
         }
         Ok(())
-    }
-}
-
-/// Tells on stderr how training goes: a line an epoch, and one a minute within it on a terminal.
-#[derive(Default)]
-struct Log {
-    said: Option<std::time::Instant>,
-}
-
-impl Observer for Log {
-    fn step(&mut self, progress: &Progress) {
-        let due = self.said.is_none_or(|said| said.elapsed().as_secs() >= 60);
-        if due && std::io::stderr().is_terminal() {
-            self.said = Some(std::time::Instant::now());
-            eprintln!(
-                "epoch {}/{}, batch {}/{}: loss {:.4}, norm {:.2}",
-                progress.epoch,
-                progress.epochs,
-                progress.batch,
-                progress.batches,
-                progress.loss,
-                progress.gradient_norm
-            );
-        }
-    }
-
-    fn epoch(&mut self, record: &EpochRecord) {
-        let figures = record.figures.iter();
-        let figures: Vec<String> = figures
-            .map(|(name, value)| format!("{name} {value:.3}"))
-            .collect();
-        eprintln!(
-            "epoch {} step {} loss {:.4} dev {:.4} {} norm {:.2} rate {:.2e} {:.0} tokens/s {:.0} s",
-            record.epoch,
-            record.step,
-            record.train_loss,
-            record.dev_loss,
-            figures.join(" "),
-            record.gradient_norm,
-            record.learning_rate,
-            record.frames_per_second,
-            record.seconds
-        );
-    }
-
-    fn note(&mut self, note: &str) {
-        eprintln!("{note}");
     }
 }
