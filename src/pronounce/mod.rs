@@ -1,7 +1,7 @@
 //! Letter-to-sound: pronunciations of words that a lexicon lacks.
 //!
 //! A joint-sequence model (Bisani & Ney 2008): a word and its pronunciation are spelled together by
-//! one sequence of *graphones*, pairs of one or two letters and up to two phones. [`align`] finds
+//! one sequence of *graphones*, pairs of one or two letters and up to two phones. `align` finds
 //! the graphones of a lexicon's entries by expectation maximisation, an n-gram of the `lm` room is
 //! estimated over them as if each entry were a sentence, and a beam search over the graphones that
 //! spell a word finds its most probable phones.
