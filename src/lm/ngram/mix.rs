@@ -32,26 +32,28 @@ pub fn mix(models: &[Trie], weights: &[f64]) -> Result<Trie, Error> {
     };
     let order = models.iter().map(Trie::order).max().unwrap_or(1);
     let mut levels: Vec<Level> = Vec::new();
-    // By place in the level above, the state of each part behind that n-gram.
-    let mut states: Vec<Vec<State>> =
-        vec![mixing.parts.iter().map(|part| part.model.empty()).collect()];
+    // By place in the level above, the states of all parts behind that n-gram.
+    let mut states: Vec<State> = mixing.parts.iter().map(|part| part.model.empty()).collect();
     for n in 1..=order {
         let mut level = Level::default();
         let mut next = Vec::new();
         let mut children = vec![0];
-        for behind in &states {
+        for behind in states.chunks(models.len()) {
             let words = if n == 1 {
                 (0..vocabulary.len() as u32).collect()
             } else {
                 mixing.continuations(behind, n - 1)
             };
             for word in words {
-                let (log10_prob, states) = mixing.score(behind, word);
                 level.words.push(word);
-                level.log10_probs.push(log10_prob);
-                next.push(states);
+                level
+                    .log10_probs
+                    .push(mixing.score(behind, word, &mut next));
             }
             children.push(level.len() as u32);
+            if n == order {
+                next.clear();
+            }
         }
         level.backoffs = vec![0.0; level.len()];
         if let Some(above) = levels.last_mut() {
@@ -101,7 +103,7 @@ impl Mixing {
     fn continuations(&self, behind: &[State], length: usize) -> Vec<u32> {
         let mut words = Vec::new();
         for (part, &state) in self.parts.iter().zip(behind) {
-            if part.model.length(state) == length {
+            if state.length() == length {
                 part.model
                     .for_each_arc(state, |word, _, _| words.push(part.common[word as usize]));
             }
@@ -111,10 +113,9 @@ impl Mixing {
         words
     }
 
-    /// The mixture's `log₁₀ p` of a word, and the states behind it.
-    fn score(&self, behind: &[State], word: u32) -> (f32, Vec<State>) {
+    /// The mixture's `log₁₀ p` of a word; appends the states behind it.
+    fn score(&self, behind: &[State], word: u32, states: &mut Vec<State>) -> f32 {
         let mut sum = 0.0;
-        let mut states = Vec::with_capacity(behind.len());
         for (part, &state) in self.parts.iter().zip(behind) {
             match part.own[word as usize] {
                 Some(own) => {
@@ -127,12 +128,11 @@ impl Mixing {
             }
         }
         // `<s>` has `log₁₀ p` = 0 in each part, and so in the mixture.
-        let log10_prob = if word == START {
+        if word == START {
             0.0
         } else {
             (sum.log10() as f32).max(NEVER)
-        };
-        (log10_prob, states)
+        }
     }
 }
 

@@ -9,6 +9,8 @@
 //! its text (Kneser & Ney 1995). The shares are those of the Markov chain over contexts, by power
 //! iteration.
 
+use rayon::prelude::*;
+
 use super::super::vocabulary::{END, START};
 use super::backoff::{Fallback, fallbacks, prob};
 use super::trie::{Place, Trie};
@@ -22,7 +24,7 @@ const STILL: f64 = 1e-4;
 /// By order from 0, by place in the trie: the share of predictions behind that context.
 pub fn occupancy(trie: &Trie, suffixes: &[Vec<Place>]) -> Vec<Vec<f64>> {
     let order = trie.order();
-    let fallbacks: Vec<Vec<Fallback>> = (2..=order).map(|n| fallbacks(trie, suffixes, n)).collect();
+    let chain = Chain::new(trie, suffixes);
     let empty = || -> Vec<Vec<f64>> {
         let lengths =
             std::iter::once(1).chain(trie.levels[..order - 1].iter().map(|level| level.len()));
@@ -36,7 +38,7 @@ pub fn occupancy(trie: &Trie, suffixes: &[Vec<Place>]) -> Vec<Vec<f64>> {
         shares[0][0] = 1.0;
     }
     for _ in 0..ROUNDS {
-        let next = step(trie, suffixes, &fallbacks, shares.clone(), empty());
+        let next = chain.step(shares.clone(), empty());
         let moved: f64 = next
             .iter()
             .flatten()
@@ -58,67 +60,105 @@ pub fn occupancy(trie: &Trie, suffixes: &[Vec<Place>]) -> Vec<Vec<f64>> {
     shares
 }
 
-/// One word on: where the predictions behind each context lead.
-fn step(
-    trie: &Trie,
-    suffixes: &[Vec<Place>],
-    fallbacks: &[Vec<Fallback>],
-    mut shares: Vec<Vec<f64>>,
-    mut next: Vec<Vec<f64>>,
-) -> Vec<Vec<f64>> {
-    let order = trie.order();
-    // By n-gram, the share that would come by falling back but has been served by a longer context.
-    let mut served: Vec<Vec<f64>> = trie
-        .levels
-        .iter()
-        .map(|level| vec![0.0; level.len()])
-        .collect();
-    for length in (0..order).rev() {
-        let level = &trie.levels[length];
-        for at in 0..shares[length].len() {
-            let share = shares[length][at];
-            if share == 0.0 {
-                continue;
-            }
-            let children = if length == 0 {
-                0..level.len()
-            } else {
-                trie.levels[length - 1].children(at)
-            };
-            let left = if length == 0 {
-                0.0
-            } else {
-                share * prob(trie.levels[length - 1].backoffs[at])
-            };
-            for child in children {
-                let word = level.words[child];
-                if word == START {
-                    continue;
-                }
-                if length > 0 {
-                    let Fallback { log10_prob, place } = fallbacks[length - 1][child];
-                    served[place.order as usize - 1][place.at as usize] += left * prob(log10_prob);
-                }
-                let flow =
-                    (share * prob(level.log10_probs[child]) - served[length][child]).max(0.0);
-                let to = match word {
-                    END => Place::new(1, START as usize),
-                    _ => Place::new(length + 1, child),
-                };
-                let to = if to.order as usize == order {
-                    suffixes[length][child]
-                } else {
-                    to
-                };
-                next[to.order as usize][to.at as usize] += flow;
-            }
-            if length > 0 {
-                let suffix = suffixes[length - 1][at];
-                shares[suffix.order as usize][suffix.at as usize] += left;
-            }
+/// The model with what every round needs, out of the logarithm.
+struct Chain<'a> {
+    trie: &'a Trie,
+    suffixes: &'a [Vec<Place>],
+    /// By order from 1: `p` of each n-gram.
+    probs: Vec<Vec<f32>>,
+    /// By order from 1: `α` of each n-gram.
+    backoffs: Vec<Vec<f32>>,
+    /// By order from 2: `p` of each n-gram's last word behind the shorter context, and the n-gram
+    /// that gives it.
+    fallbacks: Vec<Vec<(f32, Place)>>,
+}
+
+impl<'a> Chain<'a> {
+    fn new(trie: &'a Trie, suffixes: &'a [Vec<Place>]) -> Self {
+        let linear = |values: &[f32]| values.par_iter().map(|&value| prob(value) as f32).collect();
+        let linear_fallbacks = |order: usize| {
+            let of = |fallback: &Fallback| (prob(fallback.log10_prob) as f32, fallback.place);
+            fallbacks(trie, suffixes, order)
+                .par_iter()
+                .map(of)
+                .collect()
+        };
+        Self {
+            trie,
+            suffixes,
+            probs: trie
+                .levels
+                .iter()
+                .map(|level| linear(&level.log10_probs))
+                .collect(),
+            backoffs: trie
+                .levels
+                .iter()
+                .map(|level| linear(&level.backoffs))
+                .collect(),
+            fallbacks: (2..=trie.order()).map(linear_fallbacks).collect(),
         }
     }
-    next
+
+    /// One word on: where the predictions behind each context lead.
+    fn step(&self, mut shares: Vec<Vec<f64>>, mut next: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+        let Self { trie, suffixes, .. } = self;
+        let order = trie.order();
+        // By n-gram, the share that would come by falling back but has been served by a longer context.
+        let mut served: Vec<Vec<f64>> = trie
+            .levels
+            .iter()
+            .map(|level| vec![0.0; level.len()])
+            .collect();
+        for length in (0..order).rev() {
+            let level = &trie.levels[length];
+            for at in 0..shares[length].len() {
+                let share = shares[length][at];
+                if share == 0.0 {
+                    continue;
+                }
+                let children = if length == 0 {
+                    0..level.len()
+                } else {
+                    trie.levels[length - 1].children(at)
+                };
+                let left = if length == 0 {
+                    0.0
+                } else {
+                    share * f64::from(self.backoffs[length - 1][at])
+                };
+                for child in children {
+                    let word = level.words[child];
+                    if word == START {
+                        continue;
+                    }
+                    if length > 0 {
+                        let (prob, place) = self.fallbacks[length - 1][child];
+                        served[place.order as usize - 1][place.at as usize] +=
+                            left * f64::from(prob);
+                    }
+                    let flow = (share * f64::from(self.probs[length][child])
+                        - served[length][child])
+                        .max(0.0);
+                    let to = match word {
+                        END => Place::new(1, START as usize),
+                        _ => Place::new(length + 1, child),
+                    };
+                    let to = if to.order as usize == order {
+                        suffixes[length][child]
+                    } else {
+                        to
+                    };
+                    next[to.order as usize][to.at as usize] += flow;
+                }
+                if length > 0 {
+                    let suffix = suffixes[length - 1][at];
+                    shares[suffix.order as usize][suffix.at as usize] += left;
+                }
+            }
+        }
+        next
+    }
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@
 //! `D = −p(h) { p(w|h) [ln p(w|h') + ln α'(h) − ln p(w|h)] + [ln α'(h) − ln α(h)] (1 − Σ p(wᵢ|h)) }`,
 //!
 //! the sum over the words that continue `h`, and perplexity grows by `e^D − 1`. An n-gram that
-//! begins a kept one is kept. `p(h)` is that of the text which the model would write.
+//! begins or ends a kept one is kept: the compact form needs both. `p(h)` is that of the text which the model would write.
 
 use rayon::prelude::*;
 
 use super::backoff::{Fallback, fallbacks, normalise, prob};
 use super::occupancy::occupancy;
-use super::trie::{Level, Trie};
+use super::trie::{Level, Place, Trie};
 
 /// How much is pruned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,15 +27,23 @@ pub enum Limit {
 
 /// Prunes a model; single words stay.
 pub fn prune(trie: &Trie, limit: Limit) -> Trie {
-    let mut losses = losses(trie);
-    // An n-gram matters as much as the most important one that it begins.
+    let suffixes = trie.suffixes();
+    let mut losses = losses(trie, &suffixes);
+    // An n-gram matters as much as the most important one that it begins or ends.
     for order in (2..trie.order()).rev() {
         let (lower, higher) = losses.split_at_mut(order - 1);
+        let (lower, higher) = (&mut lower[order - 2], &higher[0]);
         let level = &trie.levels[order - 1];
-        for (at, loss) in lower[order - 2].iter_mut().enumerate() {
-            *loss = higher[0][level.children(at)]
+        for (at, loss) in lower.iter_mut().enumerate() {
+            *loss = higher[level.children(at)]
                 .iter()
                 .fold(*loss, |most, &loss| most.max(loss));
+        }
+        for (suffix, &loss) in suffixes[order].iter().zip(higher) {
+            if suffix.order as usize == order {
+                let own = &mut lower[suffix.at as usize];
+                *own = own.max(loss);
+            }
         }
     }
     let least = match limit {
@@ -73,11 +81,10 @@ pub fn prune(trie: &Trie, limit: Limit) -> Trie {
 }
 
 /// `D` of every n-gram, in nats, by order from 2.
-fn losses(trie: &Trie) -> Vec<Vec<f32>> {
-    let suffixes = trie.suffixes();
-    let shares = occupancy(trie, &suffixes);
+fn losses(trie: &Trie, suffixes: &[Vec<Place>]) -> Vec<Vec<f32>> {
+    let shares = occupancy(trie, suffixes);
     let orders = (2..=trie.order()).map(|order| {
-        let fallbacks = fallbacks(trie, &suffixes, order);
+        let fallbacks = fallbacks(trie, suffixes, order);
         let contexts = &trie.levels[order - 2];
         let ngrams = &trie.levels[order - 1];
         let of_context = |at: usize| {
@@ -181,7 +188,7 @@ mod tests {
     fn losses_are_the_divergences_that_summing_over_all_words_gives() {
         let trie = model(&random_text(3, 60, 5), 3);
         let shares = occupancy(&trie, &trie.suffixes());
-        let losses = losses(&trie);
+        let losses = losses(&trie, &trie.suffixes());
         let parents = trie.levels[1].parents();
         let grandparents = trie.levels[0].parents();
         for at in 0..trie.levels[2].len() {

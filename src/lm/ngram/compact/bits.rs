@@ -51,12 +51,16 @@ impl Writer {
 /// Reads the field at `bit`; 0 outside the bytes.
 #[inline(always)]
 pub fn read(bytes: &[u8], bit: usize, width: u32) -> u64 {
-    let byte = bit >> 3;
-    let word = match bytes.get(byte..).and_then(|rest| rest.first_chunk()) {
+    (load(bytes, bit >> 3) >> (bit & 7)) & ((1 << width) - 1)
+}
+
+/// The eight bytes from `byte` on; 0 outside the bytes.
+#[inline(always)]
+pub fn load(bytes: &[u8], byte: usize) -> u64 {
+    match bytes.get(byte..).and_then(|rest| rest.first_chunk()) {
         Some(word) => u64::from_le_bytes(*word),
         None => 0,
-    };
-    (word >> (bit & 7)) & ((1 << width) - 1)
+    }
 }
 
 #[cfg(test)]

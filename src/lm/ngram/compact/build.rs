@@ -1,227 +1,169 @@
 //! From a [`Trie`] to the compact form.
 
-use super::super::super::Error;
-use super::super::super::vocabulary::START;
-use super::super::trie::{Place, Trie};
-use super::bits::Writer;
-use super::codes::Codes;
-use super::header::{Header, MOST_ORDERS, checksum};
+use std::io::Write;
 
-/// A number of continuations from here on is written in four more bytes.
-pub const MANY: usize = u8::MAX as usize;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::super::super::Error;
+use super::super::super::vocabulary::Vocabulary;
+use super::super::trie::{Level, Place, Trie};
+use super::bits::Writer;
+use super::close::close;
+use super::codes::Codes;
+use super::header::{Header, MOST_ORDERS, Outline, checksum};
+use super::rising;
 
 /// The bytes of a model; probabilities and back-offs in `quantise` bits, or exact.
 pub fn compact(trie: &Trie, quantise: Option<u32>) -> Result<Vec<u8>, Error> {
     let order = trie.order();
     if order > MOST_ORDERS {
         return Err(Error::Option(format!(
-            "a compact model has {MOST_ORDERS} orders at most, and this has {order}"
+            "a compact model has {MOST_ORDERS} orders at most, and this has {order}; write NAME.arpa or lower --order"
         )));
     }
-    let states = States::new(trie);
+    let trie = &*close(trie)?;
+    let suffixes = trie.suffixes();
+    let contexts = contexts(trie, &suffixes);
     let probs: Vec<&[f32]> = trie
         .levels
         .iter()
         .map(|level| &level.log10_probs[..])
         .collect();
-    let backoffs: Vec<&[f32]> = trie.levels[..order - 1]
+    let backoffs: Vec<Vec<f32>> = contexts
         .iter()
-        .map(|level| &level.backoffs[..])
+        .zip(&trie.levels)
+        .map(|(places, level)| places.iter().map(|&at| level.backoffs[at]).collect())
         .collect();
-    // The empty context falls back on nothing.
-    let backoffs = [vec![&[0.0][..]], backoffs].concat();
     let probs = Codes::new(&probs, quantise);
-    let backoffs = Codes::new(&backoffs, quantise);
-    let words = trie.vocabulary.len();
-    let mut header = Header {
-        order,
-        words,
-        vocabulary_bytes: 0,
-        word_bits: (words.max(2) - 1).ilog2() + 1,
-        state_bits: 0,
-        prob_bits: probs.bits,
-        backoff_bits: backoffs.bits,
-        start: 0,
-        counts: trie.counts(),
-        bounds: Vec::new(),
-        probs: probs.tables.iter().map(Vec::len).sum(),
-        backoffs: backoffs.tables.iter().map(Vec::len).sum(),
-        state_bytes: 0,
-        checksum: 0,
-    };
-    let offsets = states.lay_out(&mut header)?;
-    let at = |place: Place| u64::from(offsets[place.order as usize][place.at as usize]);
-    header.start = at(states.of(Place::new(1, START as usize))) as u32;
-    header.bounds = states
-        .orders
-        .iter()
-        .scan(0, |end, places| {
-            let begin = *end;
-            *end += places
-                .iter()
-                .map(|place| place.bytes(&header) as u32)
-                .sum::<u32>();
-            Some(begin)
-        })
-        .collect();
+    let backoff_codes = Codes::new(
+        &backoffs
+            .iter()
+            .map(|values| &values[..])
+            .collect::<Vec<_>>(),
+        quantise,
+    );
 
-    let mut writer = Writer::default();
-    for (length, places) in (0..).zip(&states.orders) {
-        for state in places {
-            debug_assert_eq!(
-                writer.len() as u64,
-                at(Place::new(length, state.at as usize))
-            );
-            writer.push(state.arcs.min(MANY) as u64, 8);
-            if state.arcs >= MANY {
-                writer.push(state.arcs as u64, 32);
-            }
-            let (backoff, suffix, arcs) = match length {
-                0 => (0.0, Place::EMPTY, 0..words),
-                _ => {
-                    let level = &trie.levels[length - 1];
-                    let place = state.at as usize;
-                    (
-                        level.backoffs[place],
-                        states.suffix(length, place),
-                        level.children(place),
-                    )
-                }
-            };
-            writer.push(backoffs.of(length, backoff), header.backoff_bits);
-            writer.push(at(suffix), header.state_bits);
-            let level = &trie.levels[length];
-            for arc in arcs {
-                writer.push(level.words[arc].into(), header.word_bits);
-                writer.push(
-                    at(states.of(Place::new(length + 1, arc))),
-                    header.state_bits,
-                );
-                writer.push(probs.of(length, level.log10_probs[arc]), header.prob_bits);
-            }
-            writer.align();
+    let mut to = Writer::default();
+    let mut outlines = Vec::new();
+    for (at, level) in trie.levels.iter().enumerate() {
+        let mut outline = Outline {
+            ngrams: level.len(),
+            ..Outline::default()
+        };
+        if at > 0 {
+            outline.words = to.len();
+            rising::write(&ranks(trie, &suffixes, at + 1), &mut to);
         }
+        outline.probs = to.len();
+        for &log10_prob in &level.log10_probs {
+            to.push(probs.of(at, log10_prob), probs.bits);
+        }
+        to.align();
+        if let Some(places) = contexts.get(at) {
+            outline.contexts = places.len();
+            outline.places = to.len();
+            let numbers: Vec<u64> = places.iter().map(|&place| place as u64).collect();
+            rising::write(&numbers, &mut to);
+            outline.bounds = to.len();
+            rising::write(&bounds(level, places), &mut to);
+            outline.backoffs = to.len();
+            for &backoff in &backoffs[at] {
+                to.push(backoff_codes.of(at, backoff), backoff_codes.bits);
+            }
+            to.align();
+        }
+        outlines.push(outline);
     }
-    let states = writer.finish();
+    let levels = to.finish();
+
     let mut body: Vec<u8> = Vec::new();
-    for table in probs.tables.iter().chain(&backoffs.tables) {
+    for table in probs.tables.iter().chain(&backoff_codes.tables) {
         body.extend(table.iter().flat_map(|value| value.to_le_bytes()));
     }
-    let tables = body.len();
-    for word in trie.vocabulary.words() {
-        body.extend_from_slice(word.as_bytes());
-        body.push(b'\n');
-    }
-    header.vocabulary_bytes = body.len() - tables;
-    header.state_bytes = states.len();
-    body.extend(states);
-    header.checksum = checksum(&body);
+    let vocabulary = deflated(&trie.vocabulary);
+    body.extend(&vocabulary);
+    body.extend(&levels);
+    let header = Header {
+        order,
+        words: trie.vocabulary.len(),
+        vocabulary_bytes: vocabulary.len(),
+        prob_bits: probs.bits,
+        backoff_bits: backoff_codes.bits,
+        levels: outlines,
+        probs: probs.tables.iter().map(Vec::len).sum(),
+        backoffs: backoff_codes.tables.iter().map(Vec::len).sum(),
+        level_bytes: levels.len(),
+        checksum: checksum(&body),
+    };
     let mut bytes = header.write();
     bytes.extend(body);
     Ok(bytes)
 }
 
-/// The contexts that matter.
-struct States {
-    /// By order from 0: where those of so many words stand in the trie, and how many words continue
-    /// them.
-    orders: Vec<Vec<Context>>,
-    /// By order from 1, by place in the trie: the longest suffix that is a state, the n-gram itself
-    /// included.
-    reached: Vec<Vec<Place>>,
-    /// By order from 1: the longest proper suffix that is an n-gram.
-    suffixes: Vec<Vec<Place>>,
-}
-
-struct Context {
-    at: u32,
-    arcs: usize,
-}
-
-impl Context {
-    fn bytes(&self, header: &Header) -> u64 {
-        let many = if self.arcs < MANY { 0 } else { 32 };
-        let head = 8 + many + header.backoff_bits + header.state_bits;
-        let arc = u64::from(header.word_bits + header.state_bits + header.prob_bits);
-        (u64::from(head) + arc * self.arcs as u64).div_ceil(8)
+/// By order from 1, below the highest: the places of the n-grams that are contexts, those which are
+/// continued, have a back-off weight, or are the end of a longer context.
+fn contexts(trie: &Trie, suffixes: &[Vec<Place>]) -> Vec<Vec<usize>> {
+    let lower = &trie.levels[..trie.order() - 1];
+    let mut matter: Vec<Vec<bool>> = lower
+        .iter()
+        .map(|level| {
+            let matters = |at: usize| !level.children(at).is_empty() || level.backoffs[at] != 0.0;
+            (0..level.len()).map(matters).collect()
+        })
+        .collect();
+    for order in (2..=lower.len()).rev() {
+        let (shorter, longer) = matter.split_at_mut(order - 1);
+        for (suffix, _) in suffixes[order - 1]
+            .iter()
+            .zip(&longer[0])
+            .filter(|(_, matters)| **matters)
+        {
+            shorter[order - 2][suffix.at as usize] = true;
+        }
     }
+    let places = |matter: Vec<bool>| (0..matter.len()).filter(|&at| matter[at]).collect();
+    matter.into_iter().map(places).collect()
 }
 
-impl States {
-    fn new(trie: &Trie) -> Self {
-        let suffixes = trie.suffixes();
-        let empty = Context {
-            at: 0,
-            arcs: trie.vocabulary.len(),
+/// The words of an order as one rising sequence: the rank of each among the continuations of the
+/// context without its first word (for pairs, its number), plus one and the number before the
+/// context's first.
+fn ranks(trie: &Trie, suffixes: &[Vec<Place>], order: usize) -> Vec<u64> {
+    let contexts = &trie.levels[order - 2];
+    let mut numbers = Vec::with_capacity(trie.levels[order - 1].len());
+    let mut base = 0;
+    for context in 0..contexts.len() {
+        let shorter = suffixes[order - 2][context];
+        let begin = match order {
+            2 => 0,
+            _ => trie.levels[order - 3].children(shorter.at as usize).start,
         };
-        let mut states = Self {
-            orders: vec![vec![empty]],
-            reached: Vec::new(),
-            suffixes,
-        };
-        for (order, level) in (1..).zip(&trie.levels) {
-            let mut contexts = Vec::new();
-            let mut reached = Vec::with_capacity(level.len());
-            for at in 0..level.len() {
-                let arcs = level.children(at).len();
-                let matters = order < trie.order() && (arcs > 0 || level.backoffs[at] != 0.0);
-                if matters {
-                    contexts.push(Context {
-                        at: at as u32,
-                        arcs,
-                    });
-                }
-                reached.push(if matters {
-                    Place::new(order, at)
-                } else {
-                    states.suffix(order, at)
-                });
-            }
-            states.reached.push(reached);
-            if order < trie.order() {
-                states.orders.push(contexts);
-            }
-        }
-        states
+        let ngrams = contexts.children(context);
+        numbers.extend(ngrams.map(|ngram| {
+            let rank = suffixes[order - 1][ngram].at as usize - begin;
+            base + rank as u64 + 1
+        }));
+        base = numbers.last().copied().unwrap_or(base);
     }
-
-    /// The state that an n-gram leads to.
-    fn of(&self, ngram: Place) -> Place {
-        match ngram.order {
-            0 => Place::EMPTY,
-            order => self.reached[order as usize - 1][ngram.at as usize],
-        }
-    }
-
-    /// The state of an n-gram's longest proper suffix that is one.
-    fn suffix(&self, order: usize, at: usize) -> Place {
-        self.of(self.suffixes[order - 1][at])
-    }
-
-    /// Chooses the bits of a state and gives each its place among the bytes, by order and place in
-    /// the trie.
-    fn lay_out(&self, header: &mut Header) -> Result<Vec<Vec<u32>>, Error> {
-        let all = || self.orders.iter().flatten();
-        header.state_bits = 1;
-        while all().map(|state| state.bytes(header)).sum::<u64>() > 1 << header.state_bits {
-            header.state_bits += 1;
-            if header.state_bits > u32::BITS {
-                return Err(Error::Option(
-                    "the model is beyond 4 GiB in the compact form; prune it or use --quantize"
-                        .to_string(),
-                ));
-            }
-        }
-        let mut next = 0;
-        let lengths = std::iter::once(1).chain(self.reached.iter().map(Vec::len));
-        let offsets = self.orders.iter().zip(lengths).map(|(contexts, places)| {
-            let mut offsets = vec![0; places];
-            for state in contexts {
-                offsets[state.at as usize] = next;
-                next += state.bytes(header) as u32;
-            }
-            offsets
-        });
-        Ok(offsets.collect())
-    }
+    numbers
 }
+
+/// Where the continuations of each context begin in the next order, and the last one's end.
+fn bounds(level: &Level, contexts: &[usize]) -> Vec<u64> {
+    let begins = contexts.iter().map(|&at| level.children(at).start as u64);
+    let end = level.children.last().copied().unwrap_or(0);
+    begins.chain([end.into()]).collect()
+}
+
+/// The words, each followed by a line break, deflated.
+fn deflated(vocabulary: &Vocabulary) -> Vec<u8> {
+    let mut text = DeflateEncoder::new(Vec::new(), Compression::best());
+    for word in vocabulary.words() {
+        text.write_all(word.as_bytes()).expect(INFALLIBLE);
+        text.write_all(b"\n").expect(INFALLIBLE);
+    }
+    text.finish().expect(INFALLIBLE)
+}
+
+const INFALLIBLE: &str = "a vector takes all bytes";

@@ -10,21 +10,23 @@ pub fn expand(model: &NGram) -> Result<Trie, Error> {
     let mut levels: Vec<Level> = Vec::new();
     // The states of the level above, in its order; `None` where the n-gram is no state.
     let mut states = vec![Some(model.empty())];
-    for n in 1..=order {
-        let promised = model.counts()[n - 1] as usize;
+    for (n, promised) in (1..=order).zip(model.counts()) {
+        let promised = promised as usize;
         let mut level = Level::default();
         let mut next_states = Vec::new();
         let mut children = vec![0];
         for state in states {
             if let Some(state) = state {
                 model.for_each_arc(state, |word, log10_prob, next| {
-                    let own = (n < order && model.length(next) == n).then_some(next);
+                    let own = (n < order && next.length() == n).then_some(next);
                     level.words.push(word);
                     level.log10_probs.push(log10_prob);
                     level
                         .backoffs
                         .push(own.map_or(0.0, |own| model.back_off(own).0));
-                    next_states.push(own);
+                    if n < order {
+                        next_states.push(own);
+                    }
                 });
             }
             children.push(level.len() as u32);

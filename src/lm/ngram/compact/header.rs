@@ -5,10 +5,10 @@
 pub const MAGIC: &[u8; 8] = b"HEARKNLM";
 
 /// The version of the format.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
-/// The most orders a header has room for.
-pub const MOST_ORDERS: usize = 64;
+/// The most orders that a state has room for.
+pub const MOST_ORDERS: usize = 10;
 
 /// Where things stand and how wide they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,30 +17,57 @@ pub struct Header {
     pub order: usize,
     /// Words of the vocabulary.
     pub words: usize,
-    /// Bytes of the words, each followed by a line break.
+    /// Bytes of the words, each followed by a line break, deflated.
     pub vocabulary_bytes: usize,
-    /// Bits of a word in an arc.
-    pub word_bits: u32,
-    /// Bits of a state.
-    pub state_bits: u32,
     /// Bits of a probability.
     pub prob_bits: u32,
     /// Bits of a back-off weight.
     pub backoff_bits: u32,
-    /// The state of a sentence's beginning.
-    pub start: u32,
-    /// n-grams of each order.
-    pub counts: Vec<u64>,
-    /// By order from 0: where the states of so many words begin among the states' bytes.
-    pub bounds: Vec<u32>,
+    /// Of each order, from 1.
+    pub levels: Vec<Outline>,
     /// Values in the probability tables, all orders together; 0 if the values are plain.
     pub probs: usize,
     /// Values in the back-off tables.
     pub backoffs: usize,
-    /// Bytes of the states, their margin included.
-    pub state_bytes: usize,
+    /// Bytes of the levels, their margin included.
+    pub level_bytes: usize,
     /// CRC-32 of all that follows the header.
     pub checksum: u32,
+}
+
+/// How much there is of an order, and where among the bytes of the levels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// n-grams.
+    pub ngrams: usize,
+    /// Those that are contexts.
+    pub contexts: usize,
+    /// Where the words begin, as ranks among the continuations of the shorter context. Not used for
+    /// single words.
+    pub words: usize,
+    /// Where the probabilities begin.
+    pub probs: usize,
+    /// Where the places of the contexts among the n-grams begin. This and what follows is not used
+    /// at the highest order.
+    pub places: usize,
+    /// Where the bounds of the contexts' continuations in the next order begin.
+    pub bounds: usize,
+    /// Where the contexts' back-off weights begin.
+    pub backoffs: usize,
+}
+
+impl Outline {
+    fn fields(&mut self) -> [&mut usize; 7] {
+        [
+            &mut self.ngrams,
+            &mut self.contexts,
+            &mut self.words,
+            &mut self.probs,
+            &mut self.places,
+            &mut self.bounds,
+            &mut self.backoffs,
+        ]
+    }
 }
 
 impl Header {
@@ -49,7 +76,7 @@ impl Header {
         let tables = self.probs.checked_add(self.backoffs)?.checked_mul(4)?;
         tables
             .checked_add(self.vocabulary_bytes)?
-            .checked_add(self.state_bytes)
+            .checked_add(self.level_bytes)
     }
 
     /// The header's bytes.
@@ -60,20 +87,15 @@ impl Header {
         put(self.order as u64);
         put(self.words as u64);
         put(self.vocabulary_bytes as u64);
-        for width in [
-            self.word_bits,
-            self.state_bits,
-            self.prob_bits,
-            self.backoff_bits,
-        ] {
-            put(width.into());
+        put(self.prob_bits.into());
+        put(self.backoff_bits.into());
+        for level in &self.levels {
+            let mut level = *level;
+            level.fields().iter().for_each(|field| put(**field as u64));
         }
-        put(self.start.into());
-        self.counts.iter().for_each(|&count| put(count));
-        self.bounds.iter().for_each(|&bound| put(bound.into()));
         put(self.probs as u64);
         put(self.backoffs as u64);
-        put(self.state_bytes as u64);
+        put(self.level_bytes as u64);
         put(self.checksum.into());
         let own = checksum(&bytes);
         bytes.extend(u64::from(own).to_le_bytes());
@@ -102,7 +124,7 @@ impl Header {
         let version = take()?;
         if version != VERSION {
             return Err(format!(
-                "it has format {version} and this program reads format {VERSION}; convert it again from its ARPA file"
+                "it has format {version} and this program reads format {VERSION}; train it again, or convert it again from its ARPA file"
             ));
         }
         let order = take()? as usize;
@@ -113,42 +135,37 @@ impl Header {
             order,
             words: take()? as usize,
             vocabulary_bytes: take()? as usize,
-            word_bits: take()? as u32,
-            state_bits: take()? as u32,
             prob_bits: take()? as u32,
             backoff_bits: take()? as u32,
-            start: take()? as u32,
-            counts: (0..order).map(|_| take()).collect::<Result<_, _>>()?,
-            bounds: (0..order)
-                .map(|_| Ok(take()? as u32))
+            levels: (0..order)
+                .map(|_| {
+                    let mut level = Outline::default();
+                    for field in level.fields() {
+                        *field = take()? as usize;
+                    }
+                    Ok(level)
+                })
                 .collect::<Result<_, String>>()?,
             probs: take()? as usize,
             backoffs: take()? as usize,
-            state_bytes: take()? as usize,
+            level_bytes: take()? as usize,
             checksum: take()? as u32,
         };
         let own = take()?;
         let end = at;
-        let widths = [
-            header.word_bits,
-            header.state_bits,
-            header.prob_bits,
-            header.backoff_bits,
-        ];
-        let table = |bits: u32| {
+        let table = |bits: u32, orders: usize| {
             1usize
                 .checked_shl(bits)
-                .and_then(|size| size.checked_mul(order))
+                .and_then(|size| size.checked_mul(orders))
         };
         let tables = [
-            (header.prob_bits, header.probs),
-            (header.backoff_bits, header.backoffs),
+            (header.prob_bits, header.probs, order),
+            (header.backoff_bits, header.backoffs, order - 1),
         ];
         let sound = own == u64::from(checksum(&bytes[..end - 8]))
-            && widths.iter().all(|&width| width <= 32)
-            && tables
-                .iter()
-                .all(|&(bits, values)| values == 0 || table(bits) == Some(values));
+            && tables.iter().all(|&(bits, values, orders)| {
+                bits <= 32 && (values == 0 || table(bits, orders) == Some(values))
+            });
         if !sound {
             return Err(damaged());
         }

@@ -1,8 +1,13 @@
 //! Queries of a compact model.
 
+use std::cmp::Ordering;
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
+
+use flate2::read::DeflateDecoder;
 
 use super::super::super::Error;
 use super::super::super::source::Source;
@@ -10,19 +15,92 @@ use super::super::super::vocabulary::{SPECIAL, START, UNKNOWN, Vocabulary};
 use super::super::arpa_reader::read_arpa;
 use super::super::trie::{NEVER, Trie};
 use super::bits::read;
-use super::build::{MANY, compact};
+use super::build::compact;
 use super::codes::PLAIN;
-use super::header::{Header, MAGIC};
+use super::header::{Header, MAGIC, MOST_ORDERS, Outline};
 use super::map::Bytes;
+use super::rising::Rising;
 
 /// The first bytes of KenLM's binaries.
 const KENLM: &[u8] = b"mmap lm http://kheafield.com/code";
 
-/// A context that matters. Equal states predict alike, whatever words led there.
-pub type State = u32;
+/// The contexts that end with the words so far, as far as they matter. Equal states predict alike,
+/// whatever words led there.
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    length: u32,
+    /// By words from 1: the number of the context among those of its order.
+    contexts: [u32; MOST_ORDERS - 1],
+}
 
-/// The state of the empty context.
-const EMPTY: State = 0;
+impl State {
+    const EMPTY: Self = Self {
+        length: 0,
+        contexts: [0; MOST_ORDERS - 1],
+    };
+
+    /// Words of the longest context.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.length as usize
+    }
+
+    /// The contexts, the shortest first.
+    #[inline(always)]
+    fn contexts(&self) -> &[u32] {
+        self.contexts.get(..self.length()).unwrap_or_default()
+    }
+
+    /// The state without its longest context.
+    #[inline(always)]
+    fn shorter(&self) -> Self {
+        Self {
+            length: self.length.saturating_sub(1),
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, context: usize) {
+        let length = self.length();
+        if let Some(place) = self.contexts.get_mut(length) {
+            *place = context as u32;
+            self.length += 1;
+        }
+    }
+
+    /// The longest context tells the others.
+    #[inline(always)]
+    fn longest(&self) -> (u32, Option<&u32>) {
+        (self.length, self.contexts().last())
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.longest() == other.longest()
+    }
+}
+
+impl Eq for State {}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.longest().hash(hasher);
+    }
+}
+
+impl Ord for State {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.longest().cmp(&other.longest())
+    }
+}
+
+impl PartialOrd for State {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// An n-gram model that answers queries.
 pub struct NGram {
@@ -33,10 +111,32 @@ pub struct NGram {
     /// Tables of all orders, one after the other; empty if values are plain.
     probs: Vec<f32>,
     backoffs: Vec<f32>,
-    /// Where the states begin among the bytes.
-    states: usize,
-    /// Bits of an arc.
-    arc: usize,
+    /// Where the levels begin among the bytes.
+    begin: usize,
+    /// By order from 1.
+    levels: Vec<Level>,
+    start: State,
+}
+
+/// The n-grams of an order, among the bytes of the levels.
+struct Level {
+    /// Ranks, each context's from one number on. Empty for single words.
+    words: Rising,
+    /// The bit of the first probability.
+    probs: usize,
+    /// The places of the contexts. This and what follows is empty at the highest order.
+    places: Rising,
+    /// Where the continuations of each context begin, and the last one's end.
+    bounds: Rising,
+    /// The bit of the first back-off weight.
+    backoffs: usize,
+}
+
+/// Where the continuations of a context stand.
+struct Continuations {
+    within: Range<usize>,
+    /// What is added to their ranks.
+    base: u64,
 }
 
 /// The answer to a query.
@@ -48,15 +148,6 @@ pub struct Match {
     pub state: State,
     /// Words of the n-gram that the model had, the word itself counted.
     pub order: usize,
-}
-
-/// A state's fields.
-struct Node {
-    backoff: u64,
-    suffix: State,
-    arcs: usize,
-    /// The bit at which the arcs begin.
-    first: usize,
 }
 
 impl NGram {
@@ -96,12 +187,13 @@ impl NGram {
         let (header, body) = Header::read(&bytes).map_err(|why| wrong(&why))?;
         let (probs, rest) = bytes[body..].split_at(header.probs * 4);
         let (backoffs, rest) = rest.split_at(header.backoffs * 4);
-        let words = &rest[..header.vocabulary_bytes];
-        let text = std::str::from_utf8(words)
-            .map_err(|_| wrong("its words are not UTF-8; convert it again"))?;
+        let mut text = String::new();
+        DeflateDecoder::new(&rest[..header.vocabulary_bytes])
+            .read_to_string(&mut text)
+            .map_err(|_| wrong("its words cannot be read; convert it again"))?;
         let vocabulary = Vocabulary::from_words(text.lines());
         let special = text.lines().take(SPECIAL.len()).eq(SPECIAL);
-        if vocabulary.len() != header.words || !special {
+        if vocabulary.len() != header.words || header.words != header.levels[0].ngrams || !special {
             return Err(wrong(
                 "its words are not as many as its header says; convert it again",
             ));
@@ -114,16 +206,30 @@ impl NGram {
                 .map(|&b| f32::from_le_bytes(b))
                 .collect()
         };
-        Ok(Self {
+        let begin = bytes.len() - header.level_bytes;
+        let level = |outline: &Outline| {
+            let rising = |at, length| Rising::new(&bytes[begin..], at, length);
+            Level {
+                words: rising(outline.words, outline.ngrams),
+                probs: outline.probs * 8,
+                places: rising(outline.places, outline.contexts),
+                bounds: rising(outline.bounds, outline.contexts + 1),
+                backoffs: outline.backoffs * 8,
+            }
+        };
+        let mut model = Self {
             probs: floats(probs),
             backoffs: floats(backoffs),
-            states: bytes.len() - header.state_bytes,
-            arc: (header.word_bits + header.state_bits + header.prob_bits) as usize,
+            levels: header.levels.iter().map(level).collect(),
+            begin,
+            start: State::EMPTY,
             vocabulary,
             header,
             name,
             bytes,
-        })
+        };
+        model.start = model.score(State::EMPTY, START).1;
+        Ok(model)
     }
 
     /// The file's path, or what stands for it in messages.
@@ -142,8 +248,9 @@ impl NGram {
     }
 
     /// n-grams of each order.
-    pub fn counts(&self) -> &[u64] {
-        &self.header.counts
+    pub fn counts(&self) -> Vec<u64> {
+        let ngrams = |level: &Outline| level.ngrams as u64;
+        self.header.levels.iter().map(ngrams).collect()
     }
 
     /// Bytes of the compact form.
@@ -153,12 +260,12 @@ impl NGram {
 
     /// The state before a sentence's first word.
     pub fn start(&self) -> State {
-        self.header.start
+        self.start
     }
 
     /// The state without any context.
     pub fn empty(&self) -> State {
-        EMPTY
+        State::EMPTY
     }
 
     /// `log₁₀ p` of a word behind a state, and the state behind the word. A number that is no
@@ -172,45 +279,79 @@ impl NGram {
     /// [`Self::score`], and how long an n-gram the model had.
     #[inline]
     pub fn find(&self, state: State, word: u32) -> Match {
-        let nodes = self.nodes();
+        let bytes = self.level_bytes();
         let word = if (word as usize) < self.header.words {
-            word
+            word as usize
         } else {
-            UNKNOWN
+            UNKNOWN as usize
         };
-        let mut backoff = 0.0;
-        let mut at = state;
-        // A sound model reaches the empty context in so many steps.
-        for _ in 0..self.header.order {
-            if at == EMPTY {
+        let mut place = word;
+        let mut rank = word;
+        let mut order = 1;
+        let mut next = State::EMPTY;
+        self.reach(bytes, &mut next, order, place);
+        for (levels, &context) in self.levels.windows(2).zip(state.contexts()) {
+            let Continuations { within, base } = continuations(levels, bytes, context);
+            let begin = within.start;
+            let number = base + rank as u64 + 1;
+            let Some(found) = levels[1].words.find(bytes, within, number) else {
                 break;
-            }
-            let node = self.node(nodes, at);
-            if let Some(bit) = self.arc_of(nodes, &node, word) {
-                return self.follow(nodes, bit, at, backoff);
-            }
-            backoff += self.backoff(at, node.backoff);
-            at = node.suffix;
+            };
+            place = found;
+            rank = found - begin;
+            order += 1;
+            self.reach(bytes, &mut next, order, place);
         }
-        let root = self.node(nodes, EMPTY);
-        self.follow(nodes, root.first + word as usize * self.arc, EMPTY, backoff)
+        let left = (order..).zip(state.contexts().iter().skip(order - 1));
+        let backoff: f32 = left
+            .map(|(length, &context)| self.backoff(bytes, length, context))
+            .sum();
+        Match {
+            log10_prob: backoff + self.log10_prob(bytes, order, place),
+            state: next,
+            order,
+        }
     }
 
-    /// Calls `each` with every word that continues the state itself, its `log₁₀ p` and its state.
+    /// Calls `each` with every word that continues the state's longest context, its `log₁₀ p` and
+    /// its state.
     pub fn for_each_arc(&self, state: State, mut each: impl FnMut(u32, f32, State)) {
-        let nodes = self.nodes();
-        let node = self.node(nodes, state);
-        for arc in 0..node.arcs {
-            let bit = node.first + arc * self.arc;
-            let found = self.follow(nodes, bit, state, 0.0);
-            each(self.word_at(nodes, bit), found.log10_prob, found.state);
+        let bytes = self.level_bytes();
+        // By words of the context from 0, its continuations in the next order.
+        let mut behind = vec![Continuations {
+            within: 0..self.header.words,
+            base: 0,
+        }];
+        behind.extend(
+            (self.levels.windows(2).zip(state.contexts()))
+                .map(|(levels, &context)| continuations(levels, bytes, context)),
+        );
+        let longest = behind.len();
+        let mut places = vec![0; longest];
+        for place in behind[longest - 1].within.clone() {
+            // From the n-gram to those without its first words, down to the last word alone.
+            places[longest - 1] = place;
+            for length in (1..longest).rev() {
+                let number = self.levels[length].words.get(bytes, places[length]);
+                let rank = number.wrapping_sub(behind[length].base + 1) as usize;
+                places[length - 1] = behind[length - 1].within.start.wrapping_add(rank);
+            }
+            let mut next = State::EMPTY;
+            for (order, &place) in (1..).zip(&places) {
+                self.reach(bytes, &mut next, order, place);
+            }
+            let log10_prob = self.log10_prob(bytes, longest, place);
+            each(places[0] as u32, log10_prob, next);
         }
     }
 
     /// `log₁₀` of the weight for leaving a state, and the state to go to.
     pub fn back_off(&self, state: State) -> (f32, State) {
-        let node = self.node(self.nodes(), state);
-        (self.backoff(state, node.backoff), node.suffix)
+        let backoff = match state.contexts().last() {
+            Some(&context) => self.backoff(self.level_bytes(), state.length(), context),
+            None => 0.0,
+        };
+        (backoff, state.shorter())
     }
 
     /// `log₁₀ p` of every word behind a state, by number; that of `<s>`, which is never
@@ -218,8 +359,7 @@ impl NGram {
     pub fn distribution(&self, state: State) -> Vec<f32> {
         let mut states = vec![(state, 0.0)];
         while let Some(&(state, sum)) = states.last()
-            && state != EMPTY
-            && states.len() <= self.header.order
+            && state != State::EMPTY
         {
             let (backoff, suffix) = self.back_off(state);
             states.push((suffix, sum + backoff));
@@ -237,108 +377,62 @@ impl NGram {
     }
 
     #[inline(always)]
-    fn nodes(&self) -> &[u8] {
-        self.bytes.get(self.states..).unwrap_or_default()
+    fn level_bytes(&self) -> &[u8] {
+        self.bytes.get(self.begin..).unwrap_or_default()
     }
 
+    /// Adds the n-gram of an order to the contexts of a state that has all shorter ones, if it is
+    /// one.
     #[inline(always)]
-    fn node(&self, nodes: &[u8], state: State) -> Node {
-        let Header {
-            backoff_bits,
-            state_bits,
-            ..
-        } = self.header;
-        let mut bit = state as usize * 8;
-        let mut arcs = read(nodes, bit, 8) as usize;
-        bit += 8;
-        if arcs == MANY {
-            arcs = read(nodes, bit, 32) as usize;
-            bit += 32;
+    fn reach(&self, bytes: &[u8], state: &mut State, order: usize, place: usize) {
+        if state.length() + 1 < order || order >= self.header.order {
+            return;
         }
-        let backoff = read(nodes, bit, backoff_bits);
-        bit += backoff_bits as usize;
-        let suffix = read(nodes, bit, state_bits) as State;
-        let first = bit + state_bits as usize;
-        Node {
-            backoff,
-            suffix,
-            arcs,
-            first,
-        }
-    }
-
-    /// The bit of a word's arc.
-    #[inline(always)]
-    fn arc_of(&self, nodes: &[u8], node: &Node, word: u32) -> Option<usize> {
-        let mut base = 0;
-        let mut size = node.arcs;
-        // Invariant: the arc, if there is one, is among the `size` from `base` on.
-        while size > 1 {
-            let half = size / 2;
-            let middle = self.word_at(nodes, node.first + (base + half) * self.arc);
-            base = if middle <= word { base + half } else { base };
-            size -= half;
-        }
-        let bit = node.first + base * self.arc;
-        (size == 1 && self.word_at(nodes, bit) == word).then_some(bit)
-    }
-
-    #[inline(always)]
-    fn word_at(&self, nodes: &[u8], bit: usize) -> u32 {
-        read(nodes, bit, self.header.word_bits) as u32
-    }
-
-    /// Takes the arc at `bit` of a state.
-    #[inline(always)]
-    fn follow(&self, nodes: &[u8], bit: usize, from: State, backoff: f32) -> Match {
-        let Header {
-            word_bits,
-            state_bits,
-            prob_bits,
-            ..
-        } = self.header;
-        let bit = bit + word_bits as usize;
-        let state = read(nodes, bit, state_bits) as State;
-        let code = read(nodes, bit + state_bits as usize, prob_bits);
-        let length = self.length(from);
-        let log10_prob = backoff + value(&self.probs, code, length, prob_bits);
-        Match {
-            log10_prob,
-            state,
-            order: length + 1,
+        let places = &self.levels[order - 1].places;
+        if let Some(context) = places.find(bytes, 0..places.len(), place as u64) {
+            state.push(context);
         }
     }
 
     #[inline(always)]
-    fn backoff(&self, state: State, code: u64) -> f32 {
-        value(
-            &self.backoffs,
-            code,
-            self.length(state),
-            self.header.backoff_bits,
-        )
+    fn log10_prob(&self, bytes: &[u8], order: usize, place: usize) -> f32 {
+        let bits = self.header.prob_bits;
+        let bit = self.levels[order - 1].probs + place * bits as usize;
+        value(&self.probs, read(bytes, bit, bits), order, bits)
     }
 
-    /// Words of a state's context.
     #[inline(always)]
-    pub fn length(&self, state: State) -> usize {
-        self.header
-            .bounds
-            .iter()
-            .skip(1)
-            .take_while(|&&begin| state >= begin)
-            .count()
+    fn backoff(&self, bytes: &[u8], length: usize, context: u32) -> f32 {
+        let bits = self.header.backoff_bits;
+        let bit = self.levels[length - 1].backoffs + context as usize * bits as usize;
+        value(&self.backoffs, read(bytes, bit, bits), length, bits)
     }
 }
 
-/// The value of a code in the table of an order.
+/// The continuations of a context, from its level and the next.
+#[inline(always)]
+fn continuations(levels: &[Level], bytes: &[u8], context: u32) -> Continuations {
+    let bounds = &levels[0].bounds;
+    let begin = bounds.get(bytes, context as usize) as usize;
+    let end = bounds.get(bytes, context as usize + 1) as usize;
+    let base = match begin {
+        0 => 0,
+        _ => levels[1].words.get(bytes, begin - 1),
+    };
+    Continuations {
+        within: begin..end,
+        base,
+    }
+}
+
+/// The value of a code in the table of an order, counted from 1.
 #[inline(always)]
 fn value(tables: &[f32], code: u64, order: usize, bits: u32) -> f32 {
     if bits == PLAIN {
         f32::from_bits(code as u32)
     } else {
         tables
-            .get(order << bits | code as usize)
+            .get((order - 1) << bits | code as usize)
             .copied()
             .unwrap_or(NEVER)
     }
@@ -363,6 +457,7 @@ pub fn is_compact(path: &Path) -> Result<bool, Error> {
 mod tests {
     use super::super::super::key::Packing;
     use super::super::super::trie::Builder;
+    use super::super::close::close;
     use super::super::expand::expand;
     use super::*;
     use crate::lm::END;
@@ -414,27 +509,32 @@ mod tests {
         }
 
         #[test]
-        fn equal_states_are_equal_futures_and_no_state_is_longer_than_it_must_be(trie in models()) {
+        fn no_state_is_longer_than_it_must_be(trie in models()) {
             let model = compacted(&trie, None);
-            let mut states = vec![model.start(), model.empty()];
-            for at in 0..200.min(states.len() * 100) {
-                let Some(&state) = states.get(at) else { break };
-                // A state that matters continues or has a weight.
+            let mut states = vec![(model.empty(), 0)];
+            let mut at = 0;
+            while let Some(&(state, _)) = states.get(at) {
                 let mut arcs = 0;
                 model.for_each_arc(state, |_, _, next| {
                     arcs += 1;
-                    if !states.contains(&next) {
-                        states.push(next);
+                    if states.iter().all(|&(known, _)| known != next) {
+                        states.push((next, 0));
                     }
                 });
-                let matters = state == EMPTY || arcs > 0 || model.back_off(state).0 != 0.0;
-                prop_assert!(matters || state == model.start());
+                states[at].1 = arcs;
+                at += 1;
+            }
+            // A state that matters continues or has a weight, or is the end of one that does.
+            for &(state, arcs) in &states {
+                let end = states.iter().any(|(longer, _)| longer.length() > state.length() && longer.shorter() == state);
+                prop_assert!(state == model.empty() || arcs > 0 || model.back_off(state).0 != 0.0 || end);
             }
         }
 
         #[test]
         fn expanding_gives_the_model_back(trie in models()) {
             let back = expand(&compacted(&trie, None)).unwrap();
+            let trie = close(&trie).unwrap();
             prop_assert_eq!(back.counts(), trie.counts());
             for (ours, theirs) in back.levels.iter().zip(&trie.levels) {
                 prop_assert_eq!(&ours.words, &theirs.words);
