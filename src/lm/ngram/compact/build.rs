@@ -12,7 +12,7 @@ use super::bits::Writer;
 use super::close::close;
 use super::codes::Codes;
 use super::header::{Header, MOST_ORDERS, Outline, checksum};
-use super::rising;
+use super::{marks, rising};
 
 /// The bytes of a model; probabilities and back-offs in `quantise` bits, or exact.
 pub fn compact(trie: &Trie, quantise: Option<u32>) -> Result<Vec<u8>, Error> {
@@ -62,9 +62,10 @@ pub fn compact(trie: &Trie, quantise: Option<u32>) -> Result<Vec<u8>, Error> {
         to.align();
         if let Some(places) = contexts.get(at) {
             outline.contexts = places.len();
-            outline.places = to.len();
-            let numbers: Vec<u64> = places.iter().map(|&place| place as u64).collect();
-            rising::write(&numbers, &mut to);
+            outline.marks = to.len();
+            let mut set = vec![false; level.len()];
+            places.iter().for_each(|&place| set[place] = true);
+            marks::write(&set, &mut to);
             outline.bounds = to.len();
             rising::write(&bounds(level, places), &mut to);
             outline.backoffs = to.len();

@@ -47,9 +47,9 @@ pub struct Outline {
     pub words: usize,
     /// Where the probabilities begin.
     pub probs: usize,
-    /// Where the places of the contexts among the n-grams begin. This and what follows is not used
-    /// at the highest order.
-    pub places: usize,
+    /// Where the marks of the contexts among the n-grams begin. This and what follows is not used at
+    /// the highest order.
+    pub marks: usize,
     /// Where the bounds of the contexts' continuations in the next order begin.
     pub bounds: usize,
     /// Where the contexts' back-off weights begin.
@@ -63,7 +63,7 @@ impl Outline {
             &mut self.contexts,
             &mut self.words,
             &mut self.probs,
-            &mut self.places,
+            &mut self.marks,
             &mut self.bounds,
             &mut self.backoffs,
         ]

@@ -5,9 +5,9 @@
 //! of one context side by side. An n-gram `u v w` is not kept with the number of `w` but with its
 //! rank among the continuations of `v`, which is far smaller; that `v w` is there is seen to
 //! ([`close`]). Of the n-grams, those that are contexts (continued, or with a back-off weight) are
-//! listed, each with the bounds of its continuations in the next order and its weight. Ranks, lists
-//! and bounds are rising sequences ([`rising`]), about two bits a number more than the logarithm of
-//! their mean distance. Probabilities and weights are 32-bit floats, or codes in a table an order,
+//! marked ([`marks`]), each with the bounds of its continuations in the next order and its weight.
+//! Ranks and bounds are rising sequences ([`rising`]), about two bits a number more than the
+//! logarithm of their mean distance. Probabilities and weights are 32-bit floats, or codes in a table an order,
 //! exact where few values occur and quantised where asked.
 //!
 //! A state is the chain of the contexts that end here, from one word up to as many as matter: no
@@ -22,6 +22,7 @@ mod codes;
 mod expand;
 mod header;
 mod map;
+mod marks;
 mod model;
 mod rising;
 

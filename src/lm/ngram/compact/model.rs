@@ -19,6 +19,7 @@ use super::build::compact;
 use super::codes::PLAIN;
 use super::header::{Header, MAGIC, MOST_ORDERS, Outline};
 use super::map::Bytes;
+use super::marks;
 use super::rising::Rising;
 
 /// The first bytes of KenLM's binaries.
@@ -61,10 +62,10 @@ impl State {
     }
 
     #[inline(always)]
-    fn push(&mut self, context: usize) {
+    fn push(&mut self, context: u32) {
         let length = self.length();
         if let Some(place) = self.contexts.get_mut(length) {
-            *place = context as u32;
+            *place = context;
             self.length += 1;
         }
     }
@@ -124,8 +125,9 @@ struct Level {
     words: Rising,
     /// The bit of the first probability.
     probs: usize,
-    /// The places of the contexts. This and what follows is empty at the highest order.
-    places: Rising,
+    /// The byte at which the marks of the contexts begin. This and what follows is of no use at the
+    /// highest order.
+    marks: usize,
     /// Where the continuations of each context begin, and the last one's end.
     bounds: Rising,
     /// The bit of the first back-off weight.
@@ -212,7 +214,7 @@ impl NGram {
             Level {
                 words: rising(outline.words, outline.ngrams),
                 probs: outline.probs * 8,
-                places: rising(outline.places, outline.contexts),
+                marks: outline.marks,
                 bounds: rising(outline.bounds, outline.contexts + 1),
                 backoffs: outline.backoffs * 8,
             }
@@ -388,8 +390,7 @@ impl NGram {
         if state.length() + 1 < order || order >= self.header.order {
             return;
         }
-        let places = &self.levels[order - 1].places;
-        if let Some(context) = places.find(bytes, 0..places.len(), place as u64) {
+        if let Some(context) = marks::rank(bytes, self.levels[order - 1].marks, place) {
             state.push(context);
         }
     }
@@ -413,8 +414,8 @@ impl NGram {
 #[inline(always)]
 fn continuations(levels: &[Level], bytes: &[u8], context: u32) -> Continuations {
     let bounds = &levels[0].bounds;
-    let begin = bounds.get(bytes, context as usize) as usize;
-    let end = bounds.get(bytes, context as usize + 1) as usize;
+    let (begin, end) = bounds.pair(bytes, context as usize);
+    let (begin, end) = (begin as usize, end as usize);
     let base = match begin {
         0 => 0,
         _ => levels[1].words.get(bytes, begin - 1),
@@ -556,6 +557,20 @@ mod tests {
             let longer = [bytes, vec![0]].concat();
             prop_assert!(NGram::from_bytes("m", longer).is_err());
         }
+    }
+
+    #[test]
+    fn another_version_of_the_format_is_refused_with_what_to_do() {
+        let trie = trie([(vec![END], (-0.5, 0.0))].into());
+        let mut bytes = compact(&trie, None).unwrap();
+        bytes[MAGIC.len()] = 1;
+        let error = NGram::from_bytes("old.bin", bytes).err().unwrap();
+        let message = error.to_string();
+        assert!(message.contains("old.bin"), "{message}");
+        assert!(
+            message.contains("format 1 and this program reads format 2; train it again"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -96,7 +96,6 @@ impl Span {
 /// Where a sequence lies among bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Rising {
-    length: usize,
     number_bits: u32,
     place_bits: u32,
     /// The bit at which the directory begins.
@@ -112,7 +111,6 @@ impl Rising {
             [0, 8].map(|bit| (read(bytes, at * 8 + bit, 8) as u32).min(57));
         let entry = (number_bits + place_bits) as usize;
         Self {
-            length,
             number_bits,
             place_bits,
             directory: (at + HEAD) * 8,
@@ -120,19 +118,27 @@ impl Rising {
         }
     }
 
-    /// How many numbers there are.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
     /// The number at a place; outside, whatever is there.
     #[inline]
     pub fn get(&self, bytes: &[u8], at: usize) -> u64 {
-        let (span, place) = self.block(bytes, at / BLOCK);
+        let block = self.block(bytes, at / BLOCK);
+        block.number(bytes, at % BLOCK, select(bytes, block.begin, at % BLOCK, 0))
+    }
+
+    /// The number at a place, and the next.
+    #[inline]
+    pub fn pair(&self, bytes: &[u8], at: usize) -> (u64, u64) {
         let within = at % BLOCK;
-        let high = (select(bytes, place, within, 0) - within) as u64;
-        let bit = (place + span.high_bytes()) * 8 + within * span.low_bits as usize;
-        span.first + (high << span.low_bits | read(bytes, bit, span.low_bits))
+        let block = self.block(bytes, at / BLOCK);
+        let bit = select(bytes, block.begin, within, 0);
+        let number = block.number(bytes, within, bit);
+        let rest = load(bytes, block.begin + (bit + 1) / 8) >> ((bit + 1) % 8);
+        let next = if within + 1 < BLOCK && rest != 0 {
+            block.number(bytes, within + 1, bit + 1 + rest.trailing_zeros() as usize)
+        } else {
+            self.get(bytes, at + 1)
+        };
+        (number, next)
     }
 
     /// The place of a number among those of `within`, which rise without pause.
@@ -142,33 +148,31 @@ impl Rising {
             return None;
         }
         // The last block whose first number is not greater.
-        let mut block = within.start / BLOCK;
-        let mut size = (within.end - 1) / BLOCK + 1 - block;
+        let mut at = within.start / BLOCK;
+        let mut size = (within.end - 1) / BLOCK + 1 - at;
         while size > 1 {
             let half = size / 2;
-            block = if self.first(bytes, block + half) <= number {
-                block + half
-            } else {
-                block
-            };
+            if self.first(bytes, at + half) <= number {
+                at += half;
+            }
             size -= half;
         }
-        let (span, place) = self.block(bytes, block);
+        let block = self.block(bytes, at);
         let distance = number
-            .checked_sub(span.first)
-            .filter(|&distance| distance <= span.length)?;
-        let high = (distance >> span.low_bits) as usize;
-        let low = distance & ((1 << span.low_bits) - 1);
+            .checked_sub(block.span.first)
+            .filter(|&distance| distance <= block.span.length)?;
+        let low_bits = block.span.low_bits;
+        let high = (distance >> low_bits) as usize;
+        let low = distance & ((1 << low_bits) - 1);
         // Behind the zero that ends the numbers with a smaller high part.
         let mut bit = match high {
             0 => 0,
-            _ => select(bytes, place, high - 1, u64::MAX) + 1,
+            _ => select(bytes, block.begin, high - 1, u64::MAX) + 1,
         };
-        let lows = (place + span.high_bytes()) * 8;
-        while read(bytes, place * 8 + bit, 1) == 1 {
-            let at = bit - high;
-            if read(bytes, lows + at * span.low_bits as usize, span.low_bits) == low {
-                return Some(block * BLOCK + at).filter(|at| within.contains(at));
+        while read(bytes, block.begin * 8 + bit, 1) == 1 {
+            let found = bit - high;
+            if block.low(bytes, found) == low {
+                return Some(at * BLOCK + found).filter(|at| within.contains(at));
             }
             bit += 1;
         }
@@ -189,13 +193,41 @@ impl Rising {
         (self.number_bits + self.place_bits) as usize
     }
 
-    /// A block's span, and the byte at which it lies.
     #[inline(always)]
-    fn block(&self, bytes: &[u8], block: usize) -> (Span, usize) {
-        let bit = self.directory + block * self.entry();
+    fn block(&self, bytes: &[u8], at: usize) -> Block {
+        let bit = self.directory + at * self.entry();
         let place = read(bytes, bit + self.number_bits as usize, self.place_bits);
-        let span = Span::new(self.first(bytes, block), self.first(bytes, block + 1));
-        (span, self.blocks + place as usize)
+        let span = Span::new(self.first(bytes, at), self.first(bytes, at + 1));
+        let begin = self.blocks + place as usize;
+        Block {
+            span,
+            begin,
+            lows: (begin + span.high_bytes()) * 8,
+        }
+    }
+}
+
+/// A block among bytes.
+struct Block {
+    span: Span,
+    /// The byte at which its unary part begins.
+    begin: usize,
+    /// The bit at which its low bits begin.
+    lows: usize,
+}
+
+impl Block {
+    /// The number with an index, whose one is at `bit` of the unary part.
+    #[inline(always)]
+    fn number(&self, bytes: &[u8], index: usize, bit: usize) -> u64 {
+        let high = (bit - index) as u64;
+        self.span.first + (high << self.span.low_bits | self.low(bytes, index))
+    }
+
+    #[inline(always)]
+    fn low(&self, bytes: &[u8], index: usize) -> u64 {
+        let bits = self.span.low_bits;
+        read(bytes, self.lows + index * bits as usize, bits)
     }
 }
 
@@ -228,12 +260,28 @@ fn select_in_word(bits: u64, which: u32) -> usize {
     let sums = ((nibbles + (nibbles >> 4)) & (ONES * 0x0f)).wrapping_mul(ONES);
     let byte = ((((u64::from(which) * ONES) | TOPS) - sums) & TOPS).count_ones() * 8;
     let before = (sums << 8) >> byte & 0xff;
-    let mut rest = bits >> byte;
-    for _ in before..u64::from(which) {
-        rest &= rest - 1;
-    }
-    (byte + rest.trailing_zeros()) as usize
+    let own =
+        SELECT_IN_BYTE[(bits >> byte & 0xff) as usize][(u64::from(which) - before) as usize & 7];
+    byte as usize + own as usize
 }
+
+/// By byte and index, the bit of the one with that index.
+static SELECT_IN_BYTE: [[u8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut index) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[byte][index] = bit;
+                index += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -263,6 +311,9 @@ mod tests {
             let (bytes, rising) = written(&numbers);
             for (at, &number) in numbers.iter().enumerate() {
                 prop_assert_eq!(rising.get(&bytes, at), number);
+                if let Some(&next) = numbers.get(at + 1) {
+                    prop_assert_eq!(rising.pair(&bytes, at), (number, next));
+                }
             }
         }
 
@@ -290,6 +341,7 @@ mod tests {
         fn bytes_that_are_no_sequence_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200), length in 0usize..1000, number in any::<u64>()) {
             let rising = Rising::new(&bytes, 0, length);
             rising.get(&bytes, length);
+            rising.pair(&bytes, length);
             rising.find(&bytes, 0..length, number);
         }
     }
