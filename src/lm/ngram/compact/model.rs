@@ -134,13 +134,6 @@ struct Level {
     backoffs: usize,
 }
 
-/// Where the continuations of a context stand.
-struct Continuations {
-    within: Range<usize>,
-    /// What is added to their ranks.
-    base: u64,
-}
-
 /// The answer to a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Match {
@@ -293,10 +286,10 @@ impl NGram {
         let mut next = State::EMPTY;
         self.reach(bytes, &mut next, order, place);
         for (levels, &context) in self.levels.windows(2).zip(state.contexts()) {
-            let Continuations { within, base } = continuations(levels, bytes, context);
+            let within = continuations(&levels[0], bytes, context);
             let begin = within.start;
-            let number = base + rank as u64 + 1;
-            let Some(found) = levels[1].words.find(bytes, within, number) else {
+            let excess = rank as u64 + 1;
+            let Some(found) = levels[1].words.find_behind(bytes, within, excess) else {
                 break;
             };
             place = found;
@@ -319,24 +312,24 @@ impl NGram {
     /// its state.
     pub fn for_each_arc(&self, state: State, mut each: impl FnMut(u32, f32, State)) {
         let bytes = self.level_bytes();
-        // By words of the context from 0, its continuations in the next order.
-        let mut behind = vec![Continuations {
-            within: 0..self.header.words,
-            base: 0,
-        }];
-        behind.extend(
-            (self.levels.windows(2).zip(state.contexts()))
-                .map(|(levels, &context)| continuations(levels, bytes, context)),
-        );
+        // By words of the context from 0, where its continuations stand in the next order, and what
+        // is added to their ranks.
+        let mut behind = vec![(0..self.header.words, 0)];
+        for (levels, &context) in self.levels.windows(2).zip(state.contexts()) {
+            let within = continuations(&levels[0], bytes, context);
+            let before = within.start.checked_sub(1);
+            let base = before.map_or(0, |at| levels[1].words.get(bytes, at));
+            behind.push((within, base));
+        }
         let longest = behind.len();
         let mut places = vec![0; longest];
-        for place in behind[longest - 1].within.clone() {
+        for place in behind[longest - 1].0.clone() {
             // From the n-gram to those without its first words, down to the last word alone.
             places[longest - 1] = place;
             for length in (1..longest).rev() {
                 let number = self.levels[length].words.get(bytes, places[length]);
-                let rank = number.wrapping_sub(behind[length].base + 1) as usize;
-                places[length - 1] = behind[length - 1].within.start.wrapping_add(rank);
+                let rank = number.wrapping_sub(behind[length].1 + 1) as usize;
+                places[length - 1] = behind[length - 1].0.start.wrapping_add(rank);
             }
             let mut next = State::EMPTY;
             for (order, &place) in (1..).zip(&places) {
@@ -410,20 +403,11 @@ impl NGram {
     }
 }
 
-/// The continuations of a context, from its level and the next.
+/// Where the continuations of a context stand in the order above its own.
 #[inline(always)]
-fn continuations(levels: &[Level], bytes: &[u8], context: u32) -> Continuations {
-    let bounds = &levels[0].bounds;
-    let (begin, end) = bounds.pair(bytes, context as usize);
-    let (begin, end) = (begin as usize, end as usize);
-    let base = match begin {
-        0 => 0,
-        _ => levels[1].words.get(bytes, begin - 1),
-    };
-    Continuations {
-        within: begin..end,
-        base,
-    }
+fn continuations(level: &Level, bytes: &[u8], context: u32) -> Range<usize> {
+    let (begin, end) = level.bounds.pair(bytes, context as usize);
+    begin as usize..end as usize
 }
 
 /// The value of a code in the table of an order, counted from 1.

@@ -13,6 +13,9 @@ use super::bits::{Writer, load, read};
 /// Numbers of a block.
 const BLOCK: usize = 128;
 
+/// Numbers that are sooner read one after the other than searched.
+const FEW: usize = 8;
+
 /// Bytes before the directory: the widths of its two fields.
 const HEAD: usize = 2;
 
@@ -128,17 +131,40 @@ impl Rising {
     /// The number at a place, and the next.
     #[inline]
     pub fn pair(&self, bytes: &[u8], at: usize) -> (u64, u64) {
-        let within = at % BLOCK;
         let block = self.block(bytes, at / BLOCK);
+        let within = at % BLOCK;
         let bit = select(bytes, block.begin, within, 0);
-        let number = block.number(bytes, within, bit);
-        let rest = load(bytes, block.begin + (bit + 1) / 8) >> ((bit + 1) % 8);
-        let next = if within + 1 < BLOCK && rest != 0 {
-            block.number(bytes, within + 1, bit + 1 + rest.trailing_zeros() as usize)
-        } else {
-            self.get(bytes, at + 1)
+        let next = match block.next_one(bytes, bit) {
+            Some(next) if within + 1 < BLOCK => block.number(bytes, within + 1, next),
+            _ => self.get(bytes, at + 1),
         };
-        (number, next)
+        (block.number(bytes, within, bit), next)
+    }
+
+    /// The place in `within` whose number exceeds that before `within` (0 before all) by `excess`;
+    /// the numbers of `within` rise without pause.
+    #[inline]
+    pub fn find_behind(&self, bytes: &[u8], within: Range<usize>, excess: u64) -> Option<usize> {
+        let Some(before) = within.start.checked_sub(1) else {
+            return self.find(bytes, within, excess);
+        };
+        let block = self.block(bytes, before / BLOCK);
+        let mut bit = select(bytes, block.begin, before % BLOCK, 0);
+        let number = block.number(bytes, before % BLOCK, bit) + excess;
+        if within.len() <= FEW {
+            let end = within.end.min(before - before % BLOCK + BLOCK);
+            for at in within.start..end {
+                let Some(next) = block.next_one(bytes, bit) else {
+                    break;
+                };
+                bit = next;
+                let found = block.number(bytes, at % BLOCK, bit);
+                if found >= number {
+                    return (found == number).then_some(at);
+                }
+            }
+        }
+        self.find(bytes, within, number)
     }
 
     /// The place of a number among those of `within`, which rise without pause.
@@ -222,6 +248,14 @@ impl Block {
     fn number(&self, bytes: &[u8], index: usize, bit: usize) -> u64 {
         let high = (bit - index) as u64;
         self.span.first + (high << self.span.low_bits | self.low(bytes, index))
+    }
+
+    /// The one that follows a bit of the unary part, unless it is far.
+    #[inline(always)]
+    fn next_one(&self, bytes: &[u8], bit: usize) -> Option<usize> {
+        let from = bit + 1;
+        let rest = load(bytes, self.begin + from / 8) >> (from % 8);
+        (rest != 0).then(|| from + rest.trailing_zeros() as usize)
     }
 
     #[inline(always)]
@@ -326,6 +360,13 @@ mod tests {
             for number in numbers.iter().flat_map(|n| [n - 1, *n, n + 1]) {
                 let expected = numbers.binary_search(&number).ok().filter(|at| within.contains(at));
                 prop_assert_eq!(rising.find(&bytes, within.clone(), number), expected);
+                let before = within.start.checked_sub(1).map_or(0, |at| numbers[at]);
+                for within in [within.clone(), within.start..within.end.min(within.start + 5)] {
+                    if let Some(excess) = number.checked_sub(before) {
+                        let expected = expected.filter(|at| within.contains(at));
+                        prop_assert_eq!(rising.find_behind(&bytes, within, excess), expected);
+                    }
+                }
             }
         }
 
@@ -342,6 +383,7 @@ mod tests {
             let rising = Rising::new(&bytes, 0, length);
             rising.get(&bytes, length);
             rising.pair(&bytes, length);
+            rising.find_behind(&bytes, length / 2..length, number >> 8);
             rising.find(&bytes, 0..length, number);
         }
     }
