@@ -7,11 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use rayon::prelude::*;
 
 use super::Failure;
 use crate::lm::ngram::NGram;
-use crate::pronounce::{LetterToSound, Training, held_out};
+use crate::pronounce::{Guesses, LetterToSound, Training, complete, held_out};
 use crate::text::{Lexicon, Tokens};
 
 /// Pronunciations: learn letter-to-sound from a lexicon, write the lexicon of a vocabulary.
@@ -123,36 +122,32 @@ fn write(args: &Lookup) -> Result<(), Failure> {
     let words = std::fs::read_to_string(&args.words)
         .map_err(|error| format!("cannot read {}: {error}", args.words.display()))?;
     let words: Vec<&str> = words.split_whitespace().collect();
-    let entries: Vec<(bool, Vec<Vec<u32>>)> = words
-        .par_iter()
-        .map(|word| {
-            let known = lexicon.pronunciations(word);
-            if !known.is_empty() {
-                return (true, known.to_vec());
-            }
-            let guesses = model
-                .iter()
-                .flat_map(|model| model.pronounce(word, args.guesses));
-            let probable = guesses
-                .enumerate()
-                .filter(|(at, (_, share))| *at == 0 || *share >= args.least);
-            (false, probable.map(|(_, (phones, _))| phones).collect())
-        })
-        .collect();
+    let guesses = Guesses {
+        most: args.guesses,
+        least: args.least,
+    };
+    let entries = complete(&words, &lexicon, model.as_ref(), guesses);
     let mut text = String::new();
-    for (word, (known, pronunciations)) in words.iter().zip(&entries) {
-        for (number, pronunciation) in (1..).zip(pronunciations) {
+    for (word, entry) in words.iter().zip(&entries) {
+        for (number, pronunciation) in (1..).zip(&entry.pronunciations) {
             text.push_str(word);
             if number > 1 {
                 write!(text, "({number})")?;
             }
             write!(text, " {}", phones.decode(pronunciation))?;
-            text.push_str(if *known { "\n" } else { " # letter-to-sound\n" });
+            text.push_str(if entry.known {
+                "\n"
+            } else {
+                " # letter-to-sound\n"
+            });
         }
     }
     put(&args.out, &text)?;
-    let known = entries.iter().filter(|(known, _)| *known).count();
-    let left_out = entries.iter().filter(|(_, found)| found.is_empty()).count();
+    let known = entries.iter().filter(|entry| entry.known).count();
+    let left_out = entries
+        .iter()
+        .filter(|entry| entry.pronunciations.is_empty())
+        .count();
     writeln!(
         std::io::stderr(),
         "{}: {} words, {known} of the lexicon, {} guessed, {left_out} left out",

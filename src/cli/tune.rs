@@ -12,7 +12,7 @@ use crate::corpus::{self, Kind, Request, Utterance};
 use crate::decode::{self, DevUtterance, Method};
 use crate::experiment::dev_utterances;
 use crate::features::Store;
-use crate::lm::ngram;
+use crate::lm::ngram::{self, NGram};
 use crate::nn::{Precision, Runtime};
 use crate::recognise::{
     LanguageChoice, ModelFiles, Recogniser, Settings, read_language, read_rescorer, rescorer_files,
@@ -147,7 +147,9 @@ fn installed(args: &Args, tokens: &Tokens) -> Result<BTreeMap<String, Vec<u8>>, 
             let lexicon = lexicon
                 .map(|path| Lexicon::read(path, tokens))
                 .transpose()?;
-            search_files(ngram::read_compact(path, None)?, lexicon.as_ref(), tokens)?
+            let bytes = ngram::read_compact(path, None)?;
+            let ngram = NGram::from_bytes(&path.display().to_string(), bytes.clone())?;
+            search_files(bytes, &ngram, lexicon.as_ref(), tokens)
         }
         None => BTreeMap::new(),
     };

@@ -30,7 +30,7 @@ pub struct Experiment {
     /// Text normalisation, applied alike to references and hypotheses.
     #[serde(default = "Normalisation::english")]
     pub normalise: Normalisation,
-    /// A trained model to start from: a name or a directory.
+    /// A trained model to start from: the name of a finished run or of a model in the binary, or a directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<String>,
     /// The recordings.

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::sets::hash;
 use super::{Error, RunOptions};
 use crate::lm::Source;
-use crate::lm::ngram::{self, Estimation, InMemory, Limit, Reading, VocabularyLimit, compact};
+use crate::lm::ngram::{self, Estimation, InMemory, Limit, NGram, Reading, Trie};
+use crate::lm::ngram::{VocabularyLimit, compact};
 use crate::lm::rnn;
-use crate::lm::{MAX_LINE, Unit};
+use crate::lm::{MAX_LINE, Mixture, Unit};
+use crate::pronounce::{self, Guesses, LetterToSound, Training};
 use crate::recognise::rescorer_files;
 use crate::text::{Lexicon, Tokens};
 
@@ -44,6 +46,9 @@ pub struct LanguageConfig {
     /// Keeps so many of the n-grams of two words and more, those that matter most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ngrams: Option<usize>,
+    /// Texts nearer to what is to be recognised, for a second model that is mixed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainConfig>,
     /// Bits of the stored values; plain f32 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantise: Option<u32>,
@@ -51,11 +56,26 @@ pub struct LanguageConfig {
     /// `data.lexicon`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lexicon: Option<PathBuf>,
+    /// Whether the words that the lexicon lacks get the pronunciation that letter-to-sound, learnt
+    /// from the lexicon, finds most probable.
+    pub letter_to_sound: bool,
     /// The directory of a trained recurrent language model that rescores the n-best hypotheses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rnn: Option<PathBuf>,
     /// Whether the weights of `[decode]` are tuned on the dev data.
     pub tune: bool,
+}
+
+/// The second model of a mixture, over the words of the first: `[lm.domain]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DomainConfig {
+    /// The texts to estimate it from.
+    pub texts: Vec<PathBuf>,
+    /// The text that chooses the weights of the mixture.
+    pub dev: PathBuf,
+    /// Words of its longest n-grams.
+    pub order: usize,
 }
 
 impl Default for LanguageConfig {
@@ -69,8 +89,10 @@ impl Default for LanguageConfig {
             prune: Vec::new(),
             prune_entropy: None,
             ngrams: None,
+            domain: None,
             quantise: None,
             lexicon: None,
+            letter_to_sound: false,
             rnn: None,
             tune: true,
         }
@@ -86,8 +108,11 @@ impl LanguageConfig {
         if self.prune_entropy.is_some() && self.ngrams.is_some() {
             return Err("`lm.ngrams` and `lm.prune-entropy` exclude each other".into());
         }
-        if self.order == 0 {
+        if self.order == 0 || self.domain.as_ref().is_some_and(|domain| domain.order == 0) {
             return Err("`lm.order` must be at least 1".into());
+        }
+        if self.ngram.is_some() && self.domain.is_some() {
+            return Err("`lm.domain` needs the `lm.texts` to mix its model with".into());
         }
         Ok(())
     }
@@ -113,12 +138,20 @@ impl LanguageConfig {
             }
             return self.finish(ngram::read(&path)?);
         }
-        let texts = self
-            .texts
-            .iter()
-            .map(|text| find(text, options))
-            .collect::<Result<Vec<_>, _>>()?;
-        let cached = self.cached(&texts, options)?;
+        let texts = find_all(&self.texts, options)?;
+        let domain = match &self.domain {
+            Some(domain) => Some((
+                domain.order,
+                find_all(&domain.texts, options)?,
+                find(&domain.dev, options)?,
+            )),
+            None => None,
+        };
+        let mut sources = texts.clone();
+        if let Some((_, texts, dev)) = &domain {
+            sources.extend(texts.iter().chain([dev]).cloned());
+        }
+        let cached = self.cached(&sources, options)?;
         if cached.is_file() {
             return read(&cached);
         }
@@ -127,16 +160,55 @@ impl LanguageConfig {
             self.order,
             texts.len()
         ));
+        let vocabulary = self
+            .vocabulary
+            .map_or(VocabularyLimit::All, VocabularyLimit::MostFrequent);
+        let mut trie = self.estimate(&texts, self.order, self.prune.clone(), vocabulary)?;
+        if let Some((order, texts, dev)) = domain {
+            let words = trie.vocabulary.words().map(str::to_owned).collect();
+            let near = self.estimate(&texts, order, Vec::new(), VocabularyLimit::Listed(words))?;
+            let models = [trie, near];
+            let queried = models
+                .iter()
+                .map(|model| NGram::from_trie("the n-gram".into(), model, None))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut mixture = Mixture::new(queried, &[0.5, 0.5])?;
+            mixture.tune_on(&dev, MAX_LINE)?;
+            let weights = mixture.weights();
+            say(&format!(
+                "mixed {:.4} with {:.4} of a {order}-gram from {} texts",
+                weights[0],
+                weights[1],
+                texts.len()
+            ));
+            trie = ngram::mix(&models, &weights)?;
+        }
+        let bytes = self.finish(trie)?;
+        if let Some(folder) = cached.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| Error::File {
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
+        crate::train::write_whole(&cached, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn estimate(
+        &self,
+        texts: &[PathBuf],
+        order: usize,
+        prune: Vec<u64>,
+        vocabulary: VocabularyLimit,
+    ) -> Result<Trie, Error> {
         let sources = texts
             .iter()
             .map(|text| Source::open(text))
             .collect::<Result<Vec<_>, _>>()?;
         let estimation = Estimation {
-            order: self.order,
-            prune: self.prune.clone(),
-            vocabulary: self
-                .vocabulary
-                .map_or(VocabularyLimit::All, VocabularyLimit::MostFrequent),
+            order,
+            prune,
+            vocabulary,
             discount_fallback: None,
             reading: Reading {
                 unit: match self.characters {
@@ -149,21 +221,48 @@ impl LanguageConfig {
             memory: MEMORY,
             folder: std::env::temp_dir(),
         };
-        let bytes = self.finish(ngram::estimate(sources, &estimation, InMemory)?)?;
-        if let Some(folder) = cached.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| Error::File {
-                path: folder.to_owned(),
-                source,
-            })?;
-        }
-        crate::train::write_whole(&cached, &bytes)?;
-        Ok(bytes)
+        Ok(ngram::estimate(sources, &estimation, InMemory)?)
     }
 
-    /// The pronunciations of its words, if it names others than those of the data.
-    pub(super) fn lexicon(&self, options: &RunOptions) -> Result<Option<Lexicon>, Error> {
-        let read = |file| Ok(Lexicon::read(&find(file, options)?, &Tokens::phones())?);
-        self.lexicon.as_deref().map(read).transpose()
+    /// The pronunciations of the n-gram's words, from its own lexicon or that of the data; `None`
+    /// if there is neither.
+    pub(super) fn lexicon(
+        &self,
+        ngram: &NGram,
+        of_data: Option<&Lexicon>,
+        options: &RunOptions,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Option<Lexicon>, Error> {
+        let phones = Tokens::phones();
+        let own = match &self.lexicon {
+            Some(file) => Some(Lexicon::read(&find(file, options)?, &phones)?),
+            None => of_data.cloned(),
+        };
+        let Some(mut lexicon) = own else {
+            return Ok(None);
+        };
+        if !self.letter_to_sound {
+            return Ok(Some(lexicon));
+        }
+        let trie = LetterToSound::train(&lexicon, &phones, Training::default())?;
+        let model = LetterToSound::from_trie(&trie, &phones)?;
+        let words: Vec<&str> = ngram.vocabulary().words().collect();
+        let entries = pronounce::complete(&words, &lexicon, Some(&model), Guesses::BEST);
+        let mut guessed = 0;
+        for (word, entry) in words.iter().zip(entries) {
+            if !entry.known && !entry.pronunciations.is_empty() {
+                guessed += 1;
+                entry
+                    .pronunciations
+                    .into_iter()
+                    .for_each(|pronunciation| lexicon.add(word, pronunciation));
+            }
+        }
+        say(&format!(
+            "guessed how {guessed} of {} words are pronounced",
+            words.len()
+        ));
+        Ok(Some(lexicon))
     }
 
     /// The files of the recurrent language model, if there is to be one.
@@ -181,7 +280,7 @@ impl LanguageConfig {
         }
     }
 
-    fn finish(&self, trie: ngram::Trie) -> Result<Vec<u8>, Error> {
+    fn finish(&self, trie: Trie) -> Result<Vec<u8>, Error> {
         let limit = match (self.prune_entropy, self.ngrams) {
             (Some(share), _) => Some(Limit::Threshold(share)),
             (None, ngrams) => ngrams.map(Limit::Ngrams),
@@ -200,10 +299,11 @@ impl LanguageConfig {
             Self {
                 tune: true,
                 lexicon: None,
+                letter_to_sound: false,
                 rnn: None,
                 ..self.clone()
             },
-            env!("CARGO_PKG_VERSION")
+            ngram::FORMAT
         )];
         for text in texts {
             let metadata = std::fs::metadata(text).map_err(|source| Error::File {
@@ -221,6 +321,10 @@ impl LanguageConfig {
 
 /// Memory for texts and n-grams; what goes beyond is sorted in temporary files.
 const MEMORY: usize = 4 << 30;
+
+fn find_all(files: &[PathBuf], options: &RunOptions) -> Result<Vec<PathBuf>, Error> {
+    files.iter().map(|file| find(file, options)).collect()
+}
 
 fn find(file: &Path, options: &RunOptions) -> Result<PathBuf, Error> {
     let roots = [

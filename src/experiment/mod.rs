@@ -64,6 +64,9 @@ pub enum Error {
     /// The language model.
     #[error(transparent)]
     Language(Box<crate::lm::Error>),
+    /// Letter-to-sound.
+    #[error(transparent)]
+    Pronounce(#[from] crate::pronounce::Error),
     /// The search.
     #[error(transparent)]
     Decode(#[from] crate::decode::Error),

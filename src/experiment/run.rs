@@ -1,7 +1,7 @@
 //! A run from the experiment file to the figures: prepare, features, train, decode, score, report.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::identity::identity;
@@ -12,6 +12,7 @@ use super::{Error, Experiment, Results, SetConfig, write_report};
 use crate::acoustic::{AcousticModel, AcousticTask, DataSet, Initial, initialise_from};
 use crate::decode::{self, Decoder, Method};
 use crate::features::{Normalisation, Recipe, Stats, Store};
+use crate::lm::ngram::NGram;
 use crate::nn::Runtime;
 use crate::recognise::{
     Description, LanguageChoice, ModelFiles, Provenance, Storage, read_description, read_language,
@@ -177,7 +178,7 @@ pub fn run(
     )?;
     let parameters = model.parameters().count();
     if let Some(name) = &experiment.init_from {
-        start_from(name, &model, observer)?;
+        start_from(name, &options.runs, &model, observer)?;
     }
     let mask_groups = recipe.dim() / mask_bins(&recipe);
     let task = AcousticTask::new(
@@ -319,9 +320,11 @@ fn language_files(
     let Some(lm) = &experiment.lm else {
         return Ok(BTreeMap::new());
     };
-    let ngram = lm.ngram(options, &mut |line| observer.note(line))?;
-    let own = lm.lexicon(options)?;
-    let mut files = search_files(ngram, own.as_ref().or(lexicon), &Tokens::phones())?;
+    let mut say = |line: &str| observer.note(line);
+    let bytes = lm.ngram(options, &mut say)?;
+    let ngram = NGram::from_bytes("the n-gram", bytes.clone())?;
+    let lexicon = lm.lexicon(&ngram, lexicon, options, &mut say)?;
+    let mut files = search_files(bytes, &ngram, lexicon.as_ref(), &Tokens::phones());
     files.extend(lm.recurrent(options)?);
     Ok(files)
 }
@@ -410,7 +413,7 @@ fn data_hash(train: &[Prepared], dev: &[Prepared]) -> String {
     let keys: Vec<&[u8]> = train
         .iter()
         .chain(dev)
-        .map(|set| set.key.as_bytes())
+        .map(|set| set.content.as_bytes())
         .collect();
     hash(&keys)
 }
@@ -419,8 +422,18 @@ pub(super) fn resolve(experiment: &Experiment) -> Result<String, Error> {
     toml::to_string(experiment).map_err(|error| Error::Data(error.to_string()))
 }
 
-fn start_from(name: &str, model: &AcousticModel, observer: &mut dyn Observer) -> Result<(), Error> {
-    let files = ModelFiles::find(name)?;
+/// Takes the weights of a finished run of that name, or else of the model that the name finds.
+fn start_from(
+    name: &str,
+    runs: &Path,
+    model: &AcousticModel,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let of_run = runs.join(name).join("model");
+    let files = match of_run.is_dir() {
+        true => ModelFiles::Directory(of_run),
+        false => ModelFiles::find(name)?,
+    };
     let description = read_description(&files)?;
     let tensors = crate::recognise::model_weights(&files)?;
     let initial = Initial {

@@ -37,8 +37,9 @@ pub(super) struct Prepared {
     pub name: String,
     /// Its feature store.
     pub store: PathBuf,
-    /// The hash of the store's contents' causes.
-    pub key: String,
+    /// A hash of what is learnt from: the utterances, the recipe and the speeds, wherever the corpus
+    /// lies and however old its files are, so that a copy of it trains the same run.
+    pub content: String,
     /// Utterances, without speed-perturbed copies.
     pub utterances: usize,
     /// Hours, likewise.
@@ -146,7 +147,7 @@ impl Places<'_> {
         Ok(Prepared {
             name,
             store,
-            key,
+            content: content(&utterances, recipe, speeds),
             utterances: utterances.len(),
             hours,
         })
@@ -220,6 +221,17 @@ impl Places<'_> {
     }
 }
 
+fn content(utterances: &[Utterance], recipe: &Recipe, speeds: &[f64]) -> String {
+    let mut lines = format!("{} {speeds:?}", recipe.hash());
+    for utterance in utterances {
+        lines.push_str(&format!(
+            "\n{}\t{:?} {:?} {}\t{}",
+            utterance.id, utterance.start, utterance.end, utterance.duration, utterance.text
+        ));
+    }
+    hash(&[lines.as_bytes()])
+}
+
 impl Part {
     /// The name of this part of a set in figures and files.
     fn name(self, set: &SetConfig) -> String {
@@ -277,5 +289,22 @@ mod tests {
         let kept = ids.iter().filter(|id| Part::Kept(0.1).holds(id)).count();
         assert_eq!(held + kept, ids.len());
         assert!((150..250).contains(&held), "{held}");
+    }
+
+    fn utterance(audio: &str, text: &str) -> Utterance {
+        let line = format!(
+            r#"{{"id": "a", "audio": "{audio}", "text": "{text}", "speaker": "s", "duration": 1.5}}"#
+        );
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn a_copy_of_a_corpus_is_the_same_to_learn_from_and_other_texts_are_not() {
+        let recipe = Recipe::named("fbank80-stack3").unwrap();
+        let of = |utterance, speeds: &[f64]| content(&[utterance], &recipe, speeds);
+        let here = of(utterance("here/a.wav", "one"), &[1.0]);
+        assert_eq!(here, of(utterance("there/a.wav", "one"), &[1.0]));
+        assert_ne!(here, of(utterance("here/a.wav", "two"), &[1.0]));
+        assert_ne!(here, of(utterance("here/a.wav", "one"), &[0.9, 1.0]));
     }
 }

@@ -1,7 +1,10 @@
 //! Several models as one, by linear interpolation: `p(w | h) = Σ λᵢ pᵢ(w | h)`.
 
+use std::path::Path;
+
 use super::Error;
 use super::model::LanguageModel;
+use super::source::Source;
 use super::vocabulary::{END, START, UNKNOWN, Vocabulary};
 
 /// Models with their weights, over the union of their vocabularies. A model gives no probability
@@ -70,6 +73,22 @@ impl<M: LanguageModel> Mixture<M> {
             part.weight = weight;
         }
         Ok(())
+    }
+}
+
+impl<M: LanguageModel> Mixture<M> {
+    /// Chooses the weights that make a text most probable, one sentence a line.
+    ///
+    /// # Errors
+    /// A text that cannot be read; a line longer than `max_line` bytes; a model that fails.
+    pub fn tune_on(&mut self, text: &Path, max_line: usize) -> Result<(), Error> {
+        let unit = self.vocabulary.unit();
+        let mut sentences = Vec::new();
+        Source::open(text)?.for_each_line(max_line, |line, _| -> Result<(), Error> {
+            sentences.push(self.vocabulary.encode(line, unit));
+            Ok(())
+        })?;
+        self.tune(&sentences)
     }
 }
 

@@ -7,10 +7,12 @@
 //! spell a word finds its most probable phones.
 
 mod align;
+mod complete;
 mod graphone;
 mod measure;
 mod model;
 
+pub use complete::{Entry, Guesses, complete};
 pub use measure::{Measured, held_out};
 pub use model::{LetterToSound, Training};
 

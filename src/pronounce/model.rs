@@ -27,6 +27,16 @@ pub struct Training {
     pub ngrams: usize,
 }
 
+impl Default for Training {
+    /// 7.1% of the phones wrong on held-out words of CMUdict, in a megabyte.
+    fn default() -> Self {
+        Self {
+            order: 6,
+            ngrams: 140_000,
+        }
+    }
+}
+
 /// Bits of a probability in the compact form.
 const BITS: u32 = 8;
 

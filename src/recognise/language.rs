@@ -134,20 +134,17 @@ pub fn rescorer_files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, Error> {
 
 /// The files of a search's language model as a model directory has them: the n-gram, in the bytes of
 /// its compact form, and its words' part of a lexicon over `tokens`, in CMUdict's format.
-///
-/// # Errors
-/// Bytes that are no n-gram.
 pub fn search_files(
-    ngram: Vec<u8>,
+    bytes: Vec<u8>,
+    ngram: &NGram,
     lexicon: Option<&Lexicon>,
     tokens: &Tokens,
-) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     if let Some(lexicon) = lexicon {
-        let model = NGram::from_bytes("the n-gram", ngram.clone())?;
         let mut text = String::new();
         for (word, pronunciations) in lexicon.entries() {
-            if model.vocabulary().find(word).is_some() {
+            if ngram.vocabulary().find(word).is_some() {
                 for pronunciation in pronunciations {
                     text.push_str(&format!("{word} {}\n", tokens.decode(pronunciation)));
                 }
@@ -155,6 +152,6 @@ pub fn search_files(
         }
         files.insert(LEXICON.to_owned(), text.into_bytes());
     }
-    files.insert(NGRAM.to_owned(), ngram);
-    Ok(files)
+    files.insert(NGRAM.to_owned(), bytes);
+    files
 }

@@ -81,7 +81,8 @@ impl Lexicon {
         Ok(lexicon)
     }
 
-    fn add(&mut self, word: &str, pronunciation: Vec<u32>) {
+    /// Adds a pronunciation of a word, unless it has it.
+    pub fn add(&mut self, word: &str, pronunciation: Vec<u32>) {
         match self.index.get(word) {
             Some(&id) => {
                 let known = &mut self.pronunciations[id as usize];

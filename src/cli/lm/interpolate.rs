@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::models::tuned_weights;
 use super::out::Out;
 use crate::cli::Failure;
-use crate::lm::MAX_LINE;
 use crate::lm::ngram::{NGram, mix, read};
+use crate::lm::{MAX_LINE, Mixture};
 
 /// Mix several n-gram models into one, with the weights that suit a text.
 ///
@@ -46,7 +45,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let queried = names
                 .zip(&models)
                 .map(|(name, model)| NGram::from_trie(name, model, None));
-            tuned_weights(queried.collect::<Result<Vec<_>, _>>()?, dev, MAX_LINE)?
+            let equal = vec![1.0 / models.len() as f64; models.len()];
+            let mut mixture = Mixture::new(queried.collect::<Result<Vec<_>, _>>()?, &equal)?;
+            mixture.tune_on(dev, MAX_LINE)?;
+            mixture.weights()
         }
         None => args.weights,
     };

@@ -1,10 +1,9 @@
 //! The models of a command: one, or several as a mixture.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::lm::ngram::NGram;
 use crate::lm::rnn::Memory;
-use crate::lm::{Error, LanguageModel, Mixture, Model, Source, Unit};
+use crate::lm::{Error, LanguageModel, Mixture, Model, Unit};
 use crate::nn::{Precision, Runtime};
 
 /// Which model, or which mixture of models.
@@ -109,7 +108,7 @@ impl Models {
         };
         let mut mixture = Mixture::new(models, weights)?;
         if let Some(dev) = &self.dev {
-            tune(&mut mixture, dev, max_line)?;
+            mixture.tune_on(dev, max_line)?;
             mixture.forget()?;
         }
         for (name, weight) in names.iter().zip(mixture.weights()) {
@@ -141,26 +140,4 @@ fn check_vocabularies(models: &[Model]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// The weights of a mixture that suit a text best.
-pub fn tuned_weights(models: Vec<NGram>, dev: &Path, max_line: usize) -> Result<Vec<f64>, Error> {
-    let equal = vec![1.0 / models.len() as f64; models.len()];
-    let mut mixture = Mixture::new(models, &equal)?;
-    tune(&mut mixture, dev, max_line)?;
-    Ok(mixture.weights())
-}
-
-fn tune<M: LanguageModel>(
-    mixture: &mut Mixture<M>,
-    dev: &Path,
-    max_line: usize,
-) -> Result<(), Error> {
-    let unit = mixture.vocabulary().unit();
-    let mut sentences = Vec::new();
-    Source::open(dev)?.for_each_line(max_line, |line, _| -> Result<(), Error> {
-        sentences.push(mixture.vocabulary().encode(line, unit));
-        Ok(())
-    })?;
-    mixture.tune(&sentences)
 }

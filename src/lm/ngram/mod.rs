@@ -28,7 +28,7 @@ mod trie;
 
 pub use arpa_reader::read_arpa;
 pub use arpa_writer::ArpaFile;
-pub use compact::{Match, NGram, State, compact, expand};
+pub use compact::{FORMAT, Match, NGram, State, compact, expand};
 pub use discount::FALLBACK;
 pub use estimate::{Estimation, VocabularyLimit, estimate};
 pub use file::{Kind, read, read_compact, write};

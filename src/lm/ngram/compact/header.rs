@@ -5,7 +5,7 @@
 pub const MAGIC: &[u8; 8] = b"HEARKNLM";
 
 /// The version of the format.
-const VERSION: u64 = 2;
+pub const FORMAT: u64 = 2;
 
 /// The most orders that a state has room for.
 pub const MOST_ORDERS: usize = 10;
@@ -83,7 +83,7 @@ impl Header {
     pub fn write(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         let mut put = |number: u64| bytes.extend(number.to_le_bytes());
-        put(VERSION);
+        put(FORMAT);
         put(self.order as u64);
         put(self.words as u64);
         put(self.vocabulary_bytes as u64);
@@ -122,9 +122,9 @@ impl Header {
             number.map(u64::from_le_bytes).ok_or_else(short)
         };
         let version = take()?;
-        if version != VERSION {
+        if version != FORMAT {
             return Err(format!(
-                "it has format {version} and this program reads format {VERSION}; train it again, or convert it again from its ARPA file"
+                "it has format {version} and this program reads format {FORMAT}; train it again, or convert it again from its ARPA file"
             ));
         }
         let order = take()? as usize;

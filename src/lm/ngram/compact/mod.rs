@@ -28,4 +28,5 @@ mod rising;
 
 pub use build::compact;
 pub use expand::expand;
+pub use header::FORMAT;
 pub use model::{Match, NGram, State, is_compact};
