@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::task::output_loss;
+use super::objective::output_loss;
 use super::{AcousticModel, DataSet, Error};
 use crate::ctc;
 use crate::nn::{Mode, Packing};

@@ -9,6 +9,7 @@ mod data;
 mod evaluate;
 mod init;
 mod model;
+mod objective;
 mod specaugment;
 mod task;
 
@@ -16,6 +17,7 @@ pub use config::{Average, Config, OutputConfig, TaskConfig};
 pub use data::{DataSet, Example};
 pub use init::{Initial, initialise_from};
 pub use model::{AcousticModel, Output};
+pub use objective::{ErrorUnit, ExpectedLoss};
 pub use specaugment::SpecAugment;
 pub use task::AcousticTask;
 

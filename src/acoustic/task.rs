@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use ndarray::{Array2, ArrayView2};
 use rand::RngExt as _;
 
-use super::{AcousticModel, Average, DataSet, Error, TaskConfig};
+use super::objective::{expected_errors, output_loss};
+use super::{AcousticModel, Average, DataSet, Error, ExpectedLoss, TaskConfig};
 use crate::ctc;
 use crate::nn::{Mode, Packing, Parameters};
 use crate::train::{self, BatchOrder, Evaluation, Loss, Rng, Task, batches};
@@ -21,6 +22,7 @@ pub struct AcousticTask {
     batch_frames: usize,
     shortest_first: bool,
     mask_groups: usize,
+    expected: Option<ExpectedLoss>,
 }
 
 /// One utterance of a batch: which, and at which of its speeds.
@@ -76,7 +78,13 @@ impl AcousticTask {
             batch_frames: training.batch_frames,
             shortest_first: training.shortest_first,
             mask_groups,
+            expected: None,
         })
+    }
+
+    /// The same task, which lowers the expected number of errors instead of the CTC loss.
+    pub fn with_expected_loss(self, expected: Option<ExpectedLoss>) -> Self {
+        Self { expected, ..self }
     }
 
     /// The data that the model is trained on.
@@ -95,44 +103,6 @@ impl AcousticTask {
         let tensor = packing.pack(&views)?;
         Ok((tensor, Arc::new(packing)))
     }
-}
-
-/// The loss of one output over the utterances that have a target for it; `None` if there are none.
-/// The infeasible ones are counted in the batch's own order.
-pub(super) fn output_loss(
-    logits: &Tensor,
-    packing: &Arc<Packing>,
-    targets: &[Option<&[u32]>],
-) -> Result<Option<ctc::CtcLoss>, Error> {
-    let kept: Vec<usize> = (0..targets.len())
-        .filter(|&b| targets[b].is_some())
-        .collect();
-    let present: Vec<Vec<u32>> = targets.iter().flatten().map(|t| t.to_vec()).collect();
-    if kept.is_empty() {
-        return Ok(None);
-    }
-    if kept.len() == targets.len() {
-        return Ok(Some(ctc::loss(logits, packing, &present)?));
-    }
-    let lengths = packing.lengths();
-    let part = Packing::new(kept.iter().map(|&b| lengths[b]).collect())?;
-    let rows: Vec<u32> = (0..part.steps())
-        .flat_map(|t| {
-            let long = kept.iter().take_while(move |&&b| lengths[b] > t);
-            long.map(move |&b| packing.row(t, b) as u32)
-        })
-        .collect();
-    let rows = Tensor::from_vec(rows, part.frames(), logits.device())?;
-    let mut loss = ctc::loss(&logits.index_select(&rows, 0)?, &Arc::new(part), &present)?;
-    let mut per_utterance = vec![0.0; targets.len()];
-    for (&b, nats) in kept.iter().zip(&loss.per_utterance) {
-        per_utterance[b] = *nats;
-    }
-    loss.per_utterance = per_utterance;
-    for utterance in &mut loss.infeasible {
-        *utterance = kept[*utterance];
-    }
-    Ok(Some(loss))
 }
 
 impl Task for AcousticTask {
@@ -217,11 +187,30 @@ impl Task for AcousticTask {
                     batch.packing.lengths()[utterance]
                 ));
             }
+            let (value, per_utterance) = match &self.expected {
+                None => (loss.total, loss.per_utterance),
+                Some(expected) => {
+                    let tokens = &output.tokens;
+                    let Some(errors) = expected_errors(
+                        logits,
+                        &batch.packing,
+                        &targets,
+                        tokens,
+                        *expected,
+                        rng.random(),
+                    )?
+                    else {
+                        continue;
+                    };
+                    let value = (errors.total + (loss.total * expected.ctc_weight)?)?;
+                    (value, errors.per_utterance)
+                }
+            };
             // The first output is the one that reports are about.
             if index == 0 {
-                sum = loss.per_utterance.iter().copied().map(f64::from).sum();
+                sum = per_utterance.iter().copied().map(f64::from).sum();
             }
-            let weighted = (loss.total * output.weight).map_err(train::Error::Tensor)?;
+            let weighted = (value * output.weight).map_err(train::Error::Tensor)?;
             total = Some(match total {
                 None => weighted,
                 Some(total) => (total + weighted)?,

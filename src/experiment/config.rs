@@ -45,6 +45,9 @@ pub struct Experiment {
     /// The training loop.
     #[serde(default)]
     pub train: train::Config,
+    /// Fine-tuning on the expected number of errors instead of CTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_loss: Option<acoustic::ExpectedLoss>,
     /// The language model, if there is to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lm: Option<LanguageConfig>,
@@ -231,6 +234,16 @@ impl Experiment {
         self.train
             .check()
             .map_err(|error| refuse(error.to_string()))?;
+        if let Some(expected) = &self.expected_loss {
+            expected
+                .check()
+                .map_err(|error| refuse(error.to_string()))?;
+            if self.init_from.is_none() {
+                return Err(refuse(
+                    "`expected-loss` needs a trained model to start from: give `init-from`".into(),
+                ));
+            }
+        }
         self.decode
             .check()
             .map_err(|error| refuse(error.to_string()))?;

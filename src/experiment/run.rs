@@ -95,6 +95,12 @@ pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<Stri
     if let Some(start) = &experiment.init_from {
         lines.push(format!("start        the weights of {start}"));
     }
+    if let Some(expected) = &experiment.expected_loss {
+        lines.push(format!(
+            "loss         expected errors, {} alignments an utterance, and {} of the CTC loss",
+            expected.samples, expected.ctc_weight
+        ));
+    }
     lines.push(format!(
         "train        {} epochs, {} frames a batch",
         experiment.train.epochs, experiment.train.batch_frames
@@ -188,7 +194,8 @@ pub fn run(
         experiment.augment.clone(),
         &experiment.train,
         mask_groups,
-    )?;
+    )?
+    .with_expected_loss(experiment.expected_loss);
     let data_hash = data_hash(&train_sets, &dev_sets);
     let identity = identity(experiment, &data_hash)?;
     let path = runtime.path.to_string();
