@@ -17,13 +17,20 @@ export HEARKEN_PYTHON := $(TOOLS)/bin/python
 build: cmake
 	cargo build --release
 
-demo: build
-	@$(BIN) transcribe --model digits $$(ls tests/data/digits/*.wav) | tee $(DEMO) | \
+# The folder of the recordings, the model, and what is printed: said, heard, the rates.
+define transcribe
+	@$(BIN) transcribe --model $(2) $$(ls tests/data/$(1)/*.wav) | tee $(DEMO) | \
 	  while IFS="$$(printf '\t')" read -r file words; do \
 	    id=$$(basename $$file .wav); \
-	    printf '%-16s said: %-6s heard: %s\n' "$$id" "$$(sed -n "s/^$$id //p" tests/data/digits/text)" "$$words"; \
+	    printf $(3) "$$id" "$$(sed -n "s/^$$id //p" tests/data/$(1)/text)" "$$words"; \
 	  done
-	@$(BIN) score tests/data/digits/text $(DEMO)
+	@$(BIN) score tests/data/$(1)/text $(DEMO)
+endef
+
+demo: build
+	$(call transcribe,english,english,'%s\n  said:  %s\n  heard: %s\n')
+	@echo
+	$(call transcribe,digits,digits,'%-16s said: %-6s heard: %s\n')
 
 test: cmake h5py
 	cargo test --release

@@ -8,20 +8,24 @@ use super::Error;
 /// A model in the binary: its name, and each of its files with its bytes.
 type EmbeddedModel = (&'static str, &'static [(&'static str, &'static [u8])]);
 
+/// A model of the folder `models` with the files named.
+macro_rules! embed {
+    ($name:literal: $($file:literal),+ $(,)?) => {
+        (
+            $name,
+            &[$((
+                $file,
+                include_bytes!(concat!("../../models/", $name, "/", $file)),
+            )),+],
+        )
+    };
+}
+
 /// The models in the binary, the default first.
-const EMBEDDED: &[EmbeddedModel] = &[(
-    "digits",
-    &[
-        (
-            "model.toml",
-            include_bytes!("../../models/digits/model.toml"),
-        ),
-        (
-            "model.safetensors",
-            include_bytes!("../../models/digits/model.safetensors"),
-        ),
-    ],
-)];
+const EMBEDDED: &[EmbeddedModel] = &[
+    embed!("english": "model.toml", "model.safetensors", "ngram.bin", "lexicon"),
+    embed!("digits": "model.toml", "model.safetensors"),
+];
 
 /// The files of one model.
 #[derive(Clone, Debug)]
@@ -90,6 +94,24 @@ impl ModelFiles {
                     model: (*name).to_owned(),
                     what: format!("the binary holds no `{file}` of it"),
                 }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_description;
+    use super::*;
+
+    #[test]
+    fn every_file_that_a_model_of_the_binary_names_is_in_the_binary() {
+        for name in embedded_names() {
+            let files = ModelFiles::find(name).unwrap();
+            let description = read_description(&files).unwrap();
+            assert!(!description.files.is_empty());
+            for file in description.files.keys() {
+                files.read(file).unwrap();
+            }
         }
     }
 }
