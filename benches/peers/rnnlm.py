@@ -31,7 +31,7 @@ dropout = 0.0
 streams = 20
 steps = 35
 [train]
-epochs = 2
+epochs = 1
 checkpoint-steps = 1000000
 clip-norm = 0.25
 optimiser = {{ kind = "sgd", learning-rate = 1.0, momentum = 0.0, weight-decay = 0.0 }}
@@ -40,7 +40,7 @@ schedule = {{ kind = "constant", warmup-steps = 0 }}
 
 
 def ours(hearken, text, precision, threads):
-    """Words a second of the second epoch."""
+    """Words a second of an epoch."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "rnn.toml").write_text(CONFIG.format(precision=precision))
@@ -105,7 +105,7 @@ def main():
             words += len(line.split()) + 1
         # A line of its own for what the vocabulary still lacks.
         known = set(word for line in lines for word in line.split())
-        lines += [f"w{i}x" for i in range(max(9_997 - len(known), 0))]
+        lines.append(" ".join(f"w{i}x" for i in range(max(9_997 - len(known), 0))))
         text = Path(folder) / "text"
         text.write_text("\n".join(lines) + "\n")
         for _ in range(arguments.rounds):

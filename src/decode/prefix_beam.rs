@@ -11,6 +11,10 @@
 //!             + total(ℓ⁻) · y[last ℓ]                        ℓ⁻ = ℓ without its last token;
 //!                                                            blank(ℓ⁻) if that one ends alike
 //! ```
+//!
+//! Spaces in a row read as one and those before the first word as none, so they make no prefixes
+//! of their own: after a space another one is like a repeat, `label' = total · y[space]`; before
+//! the first token it is like a blank.
 
 use std::cmp::Ordering;
 
@@ -110,7 +114,7 @@ impl PrefixBeam {
         tokens: &Tokens,
         guide: &G,
     ) -> Vec<Hypothesis> {
-        let mut search = Search::new(self, guide, log_probs.ncols());
+        let mut search = Search::new(self, guide, log_probs.ncols(), tokens.space());
         for row in log_probs.outer_iter() {
             match row.as_slice() {
                 Some(row) => search.frame(row),
@@ -125,6 +129,7 @@ struct Search<'a, G: Guide> {
     options: &'a PrefixBeam,
     guide: &'a G,
     prefixes: Prefixes<G::State>,
+    space: Option<u32>,
     /// What was taken from all log-probabilities, so that they stay where f32 is dense.
     offset: f64,
     beam: Vec<Entry>,
@@ -141,7 +146,7 @@ struct Search<'a, G: Guide> {
 }
 
 impl<'a, G: Guide> Search<'a, G> {
-    fn new(options: &'a PrefixBeam, guide: &'a G, tokens: usize) -> Self {
+    fn new(options: &'a PrefixBeam, guide: &'a G, tokens: usize, space: Option<u32>) -> Self {
         let root = Entry {
             prefix: ROOT,
             last: BLANK,
@@ -153,6 +158,7 @@ impl<'a, G: Guide> Search<'a, G> {
             options,
             guide,
             prefixes: Prefixes::new(guide.start()),
+            space,
             offset: 0.0,
             beam: vec![root],
             next: Vec::new(),
@@ -206,10 +212,18 @@ impl<'a, G: Guide> Search<'a, G> {
     fn stay(&mut self, row: &[f32]) -> f32 {
         let mut best = f32::NEG_INFINITY;
         for (slot, entry) in (0..).zip(&self.beam) {
-            let blank = entry.total + row[BLANK as usize];
+            let mut blank = entry.total + row[BLANK as usize];
             let mut label = f32::NEG_INFINITY;
-            if entry.prefix != ROOT {
-                label = entry.label + row[entry.last as usize];
+            if entry.prefix == ROOT {
+                if let Some(space) = self.space {
+                    blank = log_add(blank, entry.total + row[space as usize]);
+                }
+            } else {
+                let same = match Some(entry.last) == self.space {
+                    true => entry.total,
+                    false => entry.label,
+                };
+                label = same + row[entry.last as usize];
                 if let Some(parent) = self.beam.get(self.parents[slot as usize] as usize) {
                     label = log_add(label, parent.extended(entry.last, row[entry.last as usize]));
                 }
@@ -267,6 +281,9 @@ impl<'a, G: Guide> Search<'a, G> {
             let before = prefixes.guide(entry.prefix);
             let state = prefixes.state(entry.prefix);
             for &(token, log_prob) in &self.extensions {
+                if Some(token) == self.space && (token == entry.last || entry.prefix == ROOT) {
+                    continue;
+                }
                 let label = entry.extended(token, log_prob);
                 self.guide.extend(state, token, |variant, guide| {
                     let score = label + (before + guide);
