@@ -163,3 +163,45 @@ fn the_speeds_of_the_readme_stand_in_the_benchmarks_file() {
     }
     assert_eq!(rows, measured.len());
 }
+
+/// The first three figures of each row of a table, by the row's name, are those of its file.
+fn compare_with_peers(heading: &str, file: &str, keys: [&str; 3]) {
+    let text = readme();
+    let table = text.split(heading).nth(1).unwrap();
+    let file = root().join("benches/results").join(file);
+    let measured: Vec<serde_json::Value> = std::fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let lines = table.lines().skip(2);
+    let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
+    for line in &rows {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let found = measured
+            .iter()
+            .find(|row| row["row"] == cells[0])
+            .unwrap_or_else(|| panic!("not measured: {line}"));
+        for (cell, key) in cells[1..].iter().zip(keys) {
+            let told: f64 = cell.trim_end_matches('×').parse().unwrap();
+            let value = found[key].as_f64().unwrap();
+            assert!(
+                (told - value).abs() <= 6e-3 * value,
+                "{line}: {key} is {value}"
+            );
+        }
+    }
+    assert_eq!(rows.len(), measured.len(), "{heading}");
+}
+
+#[test]
+fn the_comparisons_with_peers_stand_in_their_files() {
+    let seconds = ["hearken_seconds", "peer_seconds", "ratio"];
+    compare_with_peers("| against |", "2026-11-25-zen4-decode.jsonl", seconds);
+    compare_with_peers("| n-grams |", "2026-11-25-zen4-ngram.jsonl", seconds);
+    compare_with_peers(
+        "| precision, threads | hearken, words/s |",
+        "2026-11-25-zen4-rnnlm.jsonl",
+        ["hearken", "pytorch", "ratio"],
+    );
+}

@@ -58,13 +58,13 @@ def perplexities(hearken, kenlm, ours, theirs, text):
     return {"hearken_perplexity": round(json.loads(printed)["perplexity"], 6), "peer_perplexity": round(float(peer), 6)}
 
 
-def estimation(hearken, kenlm, folder, text, held_out, order, prune=(), memory=None):
-    """Estimates from text to ARPA with two threads."""
+def estimation(hearken, kenlm, folder, text, held_out, order, space, prune=(), memory=None):
+    """Estimates from text to ARPA with two threads; `space` is what lmplz may sort in."""
     ours, theirs = folder / "ours.arpa", folder / "theirs.arpa"
     pruning = ["--prune", *prune] if prune else []
     train = [hearken, "--threads", 2, "lm", "train", "--order", order, *pruning, "--out", ours, text]
     train += ["--memory", memory] if memory else []
-    lmplz = [kenlm / "lmplz", "-o", order, "-S", memory or "8G", "-T", folder, "--arpa", theirs, *pruning]
+    lmplz = [kenlm / "lmplz", "-o", order, "-S", space, "-T", folder, "--arpa", theirs, *pruning]
 
     def measure(rounds):
         row = in_turn(rounds, lambda: run(train), lambda: run(lmplz, text))
@@ -104,13 +104,13 @@ def main():
         both = (options.hearken, options.kenlm, folder)
         train, dev, test = small / "train.txt", small / "dev.txt", small / "test.txt"
         rows = {
-            "0.95 M words, order 3": estimation(*both, train, test, 3),
-            "0.95 M words, order 5": estimation(*both, train, test, 5),
+            "0.95 M words, order 3": estimation(*both, train, test, 3, "8G"),
+            "0.95 M words, order 5": estimation(*both, train, test, 5, "8G"),
             "queries, 5-gram, against probing": queries(*both, train, "probing"),
             "queries, 5-gram, against trie": queries(*both, train, "trie"),
-            "33 M words, order 3": estimation(*both, everything, dev, 3),
-            "33 M words, order 3, pruned 0 1 2": estimation(*both, everything, dev, 3, (0, 1, 2)),
-            "33 M words, order 3, in 1 GB": estimation(*both, everything, dev, 3, memory="1G"),
+            "33 M words, order 3": estimation(*both, everything, dev, 3, "8G"),
+            "33 M words, order 3, pruned 0 1 2": estimation(*both, everything, dev, 3, "8G", (0, 1, 2)),
+            "33 M words, order 3, in 1 GB": estimation(*both, everything, dev, 3, "1G", memory="1G"),
         }
         wanted = {name: measure for name, measure in rows.items() if options.only in name}
         if any(name.startswith("33 M") for name in wanted):
