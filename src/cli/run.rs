@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::log::Log;
-use crate::experiment::{Experiment, RunOptions, plan_of, run as run_experiment};
+use crate::experiment::{Experiment, RunOptions, Study, plan_of, run as run_experiment, run_study};
 use crate::nn::{Precision, Runtime};
 use crate::recognise::Storage;
 
@@ -49,7 +49,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(seed) = args.seed {
         overrides.push(format!("seed={seed}"));
     }
-    let experiment = Experiment::read(&args.file, &overrides)?;
     let options = RunOptions {
         data_root: args.data_root.clone(),
         runs: args.out.clone(),
@@ -58,6 +57,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         command: command(&args),
         storage: args.weights,
     };
+    if let Some(study) = Study::read(&args.file)? {
+        return run_as_study(&args, &study, &options);
+    }
+    let experiment = Experiment::read(&args.file, &overrides)?;
     let mut out = std::io::stdout().lock();
     if args.dry_run {
         for line in plan_of(&experiment, &options)? {
@@ -97,6 +100,37 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
     }
     writeln!(out, "model {}", dir.join("model").display())?;
+    writeln!(out, "report {}", dir.join("report.html").display())?;
+    Ok(())
+}
+
+fn run_as_study(args: &Args, study: &Study, options: &RunOptions) -> Result<(), Failure> {
+    if !args.overrides.is_empty() || args.seed.is_some() {
+        return Err("a study takes no --set and no --seed: change its file".into());
+    }
+    let mut out = std::io::stdout().lock();
+    if args.dry_run {
+        for line in study.plan(options) {
+            writeln!(out, "{line}")?;
+        }
+        return Ok(());
+    }
+    let mut log = Log::new(3, "steps", |value| format!("{:.1}%", 100.0 * value));
+    let (dir, results) = run_study(study, options, &mut log)?;
+    log.finish();
+    if args.record {
+        results.write(&args.file.with_extension("results.json"))?;
+    }
+    for point in &results.points {
+        writeln!(
+            out,
+            "{:?} over {} steps: {:.1}% recalled, gradient {:.1e}",
+            point.cell,
+            point.distance,
+            100.0 * point.accuracy,
+            point.gradient
+        )?;
+    }
     writeln!(out, "report {}", dir.join("report.html").display())?;
     Ok(())
 }

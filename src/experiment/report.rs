@@ -3,19 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::plot::{Axes, Curve, STYLE, escape, plot};
 use super::{Error, Results};
 use crate::score::{Costs, ErrorCounts, Operation, align};
 use crate::train::{EpochRecord, write_whole};
 
 /// Utterances shown with their alignment, the worst first.
 const WORST: usize = 25;
-
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1c1c1e}
-h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.1rem;margin-top:2rem}.dim{color:#6b6b70}
-table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-th{border-bottom:1px solid #c8c8cc;font-weight:600}svg text{font:12px system-ui,sans-serif;fill:#4a4a4f}
-.s{background:#ffe08a}.d{color:#b3261e;text-decoration:line-through}.i{color:#1a6e2e;text-decoration:underline}
-pre{background:#f5f5f7;padding:.8rem;overflow-x:auto}";
 
 /// Writes `report.html` of the run in `dir` from what is there: `results.json`, `config.toml`, the
 /// metrics of the training and the decoded sets.
@@ -58,7 +52,7 @@ pub fn write_report(dir: &Path) -> Result<(), Error> {
     };
     plot(
         &mut page,
-        "loss, nats a frame",
+        &Axes::over_epochs("loss, nats a frame"),
         &[
             curve("train", &|e| Some(e.train_loss)),
             curve("dev", &|e| Some(e.dev_loss)),
@@ -67,7 +61,7 @@ pub fn write_report(dir: &Path) -> Result<(), Error> {
     let rate = |key: &'static str| move |e: &EpochRecord| e.figures.get(key).map(|r| 100.0 * r);
     plot(
         &mut page,
-        "dev, best path, per cent",
+        &Axes::over_epochs("dev, best path, per cent"),
         &[
             curve("CER", &rate("cer")),
             curve("PER", &rate("per")),
@@ -77,7 +71,7 @@ pub fn write_report(dir: &Path) -> Result<(), Error> {
     );
     plot(
         &mut page,
-        "gradient norm before clipping",
+        &Axes::over_epochs("gradient norm before clipping"),
         &[curve("norm", &|e| Some(e.gradient_norm))],
     );
     if let Some(sample) = epochs.last().and_then(|epoch| epoch.sample.as_ref()) {
@@ -138,87 +132,6 @@ fn figures(page: &mut String, results: &Results) {
     page.push_str("</table>");
 }
 
-/// A named series of points.
-struct Curve {
-    name: String,
-    points: Vec<(f64, f64)>,
-}
-
-/// Draws curves over epochs as an inline SVG.
-fn plot(page: &mut String, title: &str, curves: &[Curve]) {
-    const COLOURS: [&str; 4] = ["#0a5fb4", "#c2410c", "#2e7d32", "#7b1fa2"];
-    let (width, height, left, bottom, top) = (640.0, 240.0, 52.0, 34.0, 26.0);
-    let points = || curves.iter().flat_map(|curve| &curve.points);
-    let Some(last) = points().map(|p| p.0).reduce(f64::max) else {
-        return;
-    };
-    let highest = points().map(|p| p.1).fold(0.0, f64::max).max(1e-9);
-    let right = width - 110.0;
-    let x = |value: f64| left + (value - 1.0) / (last - 1.0).max(1.0) * (right - left);
-    let y = |value: f64| height - bottom - value / highest * (height - bottom - top);
-    let _ = write!(
-        page,
-        "<svg viewBox=\"0 0 {width} {height}\" width={width} role=img aria-label=\"{0}\"><text x={left} y=14 font-weight=600>{0}</text>",
-        escape(title)
-    );
-    for step in 0..=4 {
-        let value = highest * f64::from(step) / 4.0;
-        let _ = write!(
-            page,
-            "<line x1={left} x2={right} y1={0:.1} y2={0:.1} stroke=#e4e4e8 /><text x={1} y={2:.1} text-anchor=end>{3}</text>",
-            y(value),
-            left - 6.0,
-            y(value) + 4.0,
-            short(value)
-        );
-    }
-    for epoch in [1.0, ((1.0 + last) / 2.0).round(), last] {
-        let _ = write!(
-            page,
-            "<text x={:.1} y={} text-anchor=middle>{epoch}</text>",
-            x(epoch),
-            height - 14.0
-        );
-    }
-    let _ = write!(
-        page,
-        "<text x={right} y={} text-anchor=end>epoch</text>",
-        height - 3.0
-    );
-    for (index, curve) in curves
-        .iter()
-        .filter(|curve| !curve.points.is_empty())
-        .enumerate()
-    {
-        let colour = COLOURS[index % COLOURS.len()];
-        let path: Vec<String> = curve
-            .points
-            .iter()
-            .map(|(epoch, value)| format!("{:.1},{:.1}", x(*epoch), y(*value)))
-            .collect();
-        let _ = write!(
-            page,
-            "<polyline fill=none stroke={colour} stroke-width=1.8 points=\"{}\" /><rect x={2} y={3} width=10 height=10 fill={colour} /><text x={4} y={5}>{1}</text>",
-            path.join(" "),
-            escape(&curve.name),
-            right + 10.0,
-            top + 18.0 * index as f64,
-            right + 26.0,
-            top + 9.0 + 18.0 * index as f64
-        );
-    }
-    page.push_str("</svg>");
-}
-
-fn short(value: f64) -> String {
-    match value {
-        0.0 => "0".into(),
-        v if v >= 100.0 => format!("{v:.0}"),
-        v if v >= 10.0 => format!("{v:.1}"),
-        v => format!("{v:.2}"),
-    }
-}
-
 /// The alignments of the utterances with the most word errors.
 fn worst(page: &mut String, references: &str, hypotheses: &str) {
     let split = |line: &str| -> (String, Vec<String>) {
@@ -253,11 +166,4 @@ fn worst(page: &mut String, references: &str, hypotheses: &str) {
         page.push_str("</tr>");
     }
     page.push_str("</table>");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
