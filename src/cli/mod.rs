@@ -3,6 +3,7 @@
 //! Exit status: 0 done; 1 the input or the run failed, with one line on stderr that says what, where
 //! and what to do; 2 usage. Results go to stdout, everything else to stderr.
 
+mod align;
 mod bench;
 mod corpus;
 mod features;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Transcribe(transcribe::Args),
+    Align(align::Args),
     Run(run::Args),
     Tune(tune::Args),
     Score(score::Args),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Transcribe(args) => transcribe::run(args),
+        Command::Align(args) => align::run(args),
         Command::Run(args) => run::run(args),
         Command::Tune(args) => tune::run(args),
         Command::Score(args) => score::run(args),

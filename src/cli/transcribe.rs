@@ -1,19 +1,20 @@
 //! `hearken transcribe`.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::Failure;
+use crate::audio::{self, Blocks, Notice};
 use crate::corpus::{self, Kind, Request, Utterance};
 use crate::decode::HotPhrase;
 use crate::nn::Precision;
 use crate::recognise::{
     Description, LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript,
-    Windows, ctm, embedded_names, read_description, srt, textgrid, vtt,
+    WindowResult, Windows, ctm, ctm_words, embedded_names, read_description, srt, textgrid, vtt,
 };
 use crate::text::Tokens;
 
@@ -65,6 +66,10 @@ pub struct Args {
     /// behind a tab if it is not to be the model's.
     #[arg(long, value_name = "FILE")]
     hot_words: Option<PathBuf>,
+    /// Print each part of a long recording as soon as its words are certain (text and ctm), or an
+    /// object a part (json).
+    #[arg(long)]
+    stream: bool,
     /// Precision of the heavy products.
     #[arg(long, value_enum, default_value = "auto")]
     precision: Precision,
@@ -75,7 +80,7 @@ pub struct Args {
 
 /// The formats of the output.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Format {
+pub enum Format {
     /// Words.
     Text,
     /// One JSON object a line.
@@ -92,13 +97,13 @@ enum Format {
 
 impl Format {
     /// Whether it is a document of its own that holds one recording.
-    fn is_document(self) -> bool {
+    pub fn is_document(self) -> bool {
         matches!(self, Self::Srt | Self::Vtt | Self::Textgrid)
     }
 }
 
 /// One thing to recognise.
-enum Job {
+pub enum Job {
     File(PathBuf),
     Utterance(Utterance),
 }
@@ -115,6 +120,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let jobs = jobs(&args)?;
     if args.format.is_document() && jobs.len() > 1 {
         return Err("--format srt, vtt and textgrid hold one recording: give one FILE".into());
+    }
+    if args.stream && (jobs.len() > 1 || args.format.is_document()) {
+        return Err("--stream prints one recording, as text, json or ctm".into());
     }
     let files = ModelFiles::find(&name)?;
     let hot_words = match &args.hot_words {
@@ -133,15 +141,26 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let recogniser = Recogniser::open(&files, &settings)?;
 
+    if let ([job], true) = (&jobs[..], args.stream) {
+        return stream(&recogniser, job, args.format, args.nbest.into());
+    }
     let mut said = BTreeSet::new();
     let mut failed = 0;
     let mut out = std::io::stdout().lock();
     let alone = jobs.len() == 1;
+    let shows_progress = alone && std::io::stderr().is_terminal();
     // In groups, so that results come in order and as they are ready, and memory stays bounded.
     for group in jobs.chunks(2 * rayon::current_num_threads()) {
         let results: Vec<Result<Transcript, Failure>> = group
             .par_iter()
-            .map(|job| recognise(&recogniser, job, args.nbest.into()))
+            .map(|job| {
+                let mut heard = Progress::of(job, shows_progress);
+                let transcript = recognise(&recogniser, job, args.nbest.into(), &mut |window| {
+                    heard.until(window.start + window.seconds);
+                });
+                heard.clear();
+                transcript
+            })
             .collect();
         for (job, result) in group.iter().zip(results) {
             match result {
@@ -150,7 +169,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
                     let text = match args.format {
                         Format::Text => line(job, &transcript.text, alone) + "\n",
                         Format::Json => {
-                            object(job, &transcript, &recogniser, &name).to_string() + "\n"
+                            object(job, &transcript, decoded_tokens(&recogniser), &name).to_string()
+                                + "\n"
                         }
                         Format::Ctm => ctm(&stem(job), &transcript),
                         Format::Srt => srt(&transcript),
@@ -201,50 +221,143 @@ fn hot_words(path: &Path, description: &Description) -> Result<Vec<HotPhrase>, F
 }
 
 fn jobs(args: &Args) -> Result<Vec<Job>, Failure> {
-    if let Some(dir) = &args.data {
+    if args.data.is_none() && args.manifest.is_none() {
+        return Ok(args.files.iter().cloned().map(Job::File).collect());
+    }
+    let (data, manifest) = (args.data.as_ref(), args.manifest.as_ref());
+    let utterances = listed(data, manifest, args.allow_commands, false)?;
+    Ok(utterances.into_iter().map(Job::Utterance).collect())
+}
+
+/// The utterances of a Kaldi data directory or a manifest.
+pub fn listed(
+    data: Option<&PathBuf>,
+    manifest: Option<&PathBuf>,
+    allow_commands: bool,
+    need_text: bool,
+) -> Result<Vec<Utterance>, Failure> {
+    if let Some(dir) = data {
         let mut request = Request::new(Kind::Kaldi, dir, None);
-        request.allow_commands = args.allow_commands;
-        request.need_text = false;
+        request.allow_commands = allow_commands;
+        request.need_text = need_text;
         let imported = corpus::import(&request)?;
         for warning in &imported.warnings {
             eprintln!("{warning}");
         }
-        return Ok(imported
-            .utterances
-            .into_iter()
-            .map(Job::Utterance)
-            .collect());
+        return Ok(imported.utterances);
     }
-    if let Some(manifest) = &args.manifest {
-        let utterances = corpus::read_manifest(manifest)?;
-        return Ok(utterances.into_iter().map(Job::Utterance).collect());
+    match manifest {
+        Some(manifest) => Ok(corpus::read_manifest(manifest)?),
+        None => Ok(Vec::new()),
     }
-    Ok(args.files.iter().cloned().map(Job::File).collect())
 }
 
-fn recognise(recogniser: &Recogniser, job: &Job, n_best: usize) -> Result<Transcript, Failure> {
-    match job {
+fn recognise(
+    recogniser: &Recogniser,
+    job: &Job,
+    n_best: usize,
+    heard: &mut dyn FnMut(&WindowResult),
+) -> Result<Transcript, Failure> {
+    let (windows, notices) = windows(job, recogniser.description().features.sample_rate())?;
+    let mut transcript = recogniser
+        .recognise_as_it_comes(windows, n_best, heard)
+        .map_err(|error| named(error.into(), &id(job)))?;
+    transcript.notices.splice(0..0, notices);
+    Ok(transcript)
+}
+
+/// The windows of a recording, and what was done to it before it was cut.
+pub fn windows(job: &Job, rate: u32) -> Result<(Windows, Vec<Notice>), Failure> {
+    let blocks = match job {
         Job::File(path) if path == Path::new("-") => {
-            Ok(recogniser.recognise_wav(std::io::stdin(), "standard input", n_best)?)
+            Blocks::from_wav(std::io::stdin(), "standard input", rate)
         }
-        Job::File(path) => recogniser
-            .recognise_file(path, n_best)
-            .map_err(|error| named(error.into(), &path.display().to_string())),
+        Job::File(path) => Blocks::open(path, rate),
         Job::Utterance(utterance) => {
-            let rate = recogniser.description().features.sample_rate();
             let decoded = corpus::load_audio(utterance, rate)
                 .map_err(|error| named(error.into(), &utterance.id))?;
-            let mut transcript = recogniser
-                .recognise_windows(Windows::of(decoded.waveform), n_best)
-                .map_err(|error| named(error.into(), &utterance.id))?;
-            transcript.notices = decoded.notices;
-            Ok(transcript)
+            return Ok((Windows::of(decoded.waveform), decoded.notices));
+        }
+    };
+    let blocks = blocks.map_err(|error| named(error.into(), &id(job)))?;
+    Ok((Windows::new(blocks, rate), Vec::new()))
+}
+
+/// Prints each part of a recording as soon as its words are certain.
+fn stream(
+    recogniser: &Recogniser,
+    job: &Job,
+    format: Format,
+    n_best: usize,
+) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let mut written = Ok(());
+    let mut heard = |window: &WindowResult| {
+        let part = match format {
+            Format::Ctm => ctm_words(&stem(job), &window.words),
+            Format::Json => {
+                let (start, end) = (window.start, window.start + window.seconds);
+                json!({
+                    "start": milliseconds(start),
+                    "end": milliseconds(end),
+                    "text": window.text,
+                    "words": words(window.words.iter(), decoded_tokens(recogniser).symbols()),
+                })
+                .to_string()
+                    + "\n"
+            }
+            _ if window.text.is_empty() => return,
+            _ => format!("{}\n", window.text),
+        };
+        if written.is_ok() {
+            written = out.write_all(part.as_bytes()).and_then(|()| out.flush());
+        }
+    };
+    let transcript = recognise(recogniser, job, n_best, &mut heard)?;
+    written?;
+    say_once(&mut BTreeSet::new(), job, &transcript);
+    Ok(())
+}
+
+/// How far a long recording is, on one line of the terminal.
+struct Progress {
+    total: Option<f64>,
+    shown: bool,
+}
+
+impl Progress {
+    fn of(job: &Job, wanted: bool) -> Self {
+        let total = match job {
+            Job::File(path) if wanted && path != Path::new("-") => audio::duration(path).ok(),
+            _ => None,
+        };
+        Self {
+            total: total.filter(|_| wanted),
+            shown: false,
+        }
+    }
+
+    fn until(&mut self, second: f64) {
+        let Some(total) = self.total else { return };
+        let clock = |seconds: f64| {
+            let seconds = seconds as u64;
+            format!("{}:{:02}", seconds / 60, seconds % 60)
+        };
+        if second < total {
+            eprint!("\r{} of {} ", clock(second), clock(total));
+            self.shown = true;
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
         }
     }
 }
 
 /// The failure with the recording's name in front, unless it says the name itself.
-fn named(failure: Failure, name: &str) -> Failure {
+pub fn named(failure: Failure, name: &str) -> Failure {
     let message = failure.to_string();
     if message.contains(name) {
         failure
@@ -264,7 +377,7 @@ fn say_once(said: &mut BTreeSet<String>, job: &Job, transcript: &Transcript) {
     }
 }
 
-fn id(job: &Job) -> String {
+pub fn id(job: &Job) -> String {
     match job {
         Job::File(path) => path.display().to_string(),
         Job::Utterance(utterance) => utterance.id.clone(),
@@ -272,7 +385,7 @@ fn id(job: &Job) -> String {
 }
 
 /// What references call a recording: a file by its stem.
-fn stem(job: &Job) -> String {
+pub fn stem(job: &Job) -> String {
     match job {
         Job::File(path) => path
             .file_stem()
@@ -297,13 +410,14 @@ fn line(job: &Job, text: &str, alone: bool) -> String {
     }
 }
 
-fn object(
+/// A recording as an object of JSON; `tokens` are those that its words are made of.
+pub fn object(
     job: &Job,
     transcript: &Transcript,
-    recogniser: &Recogniser,
+    tokens: &Tokens,
     model: &str,
 ) -> serde_json::Value {
-    let symbols = decoded_tokens(recogniser).symbols();
+    let symbols = tokens.symbols();
     let windows: Vec<serde_json::Value> = transcript
         .windows
         .iter()
@@ -328,8 +442,28 @@ fn object(
             json!({ "start": window.start, "seconds": window.seconds, "nbest": hypotheses })
         })
         .collect();
-    let words: Vec<serde_json::Value> = transcript
-        .words()
+    let words = words(transcript.words(), symbols);
+    let key = match job {
+        Job::File(_) => "file",
+        Job::Utterance(_) => "id",
+    };
+    let notices: Vec<String> = transcript.notices.iter().map(ToString::to_string).collect();
+    json!({
+        key: id(job),
+        "text": transcript.text,
+        "words": words,
+        "seconds": transcript.seconds,
+        "model": model,
+        "windows": windows,
+        "notices": notices,
+    })
+}
+
+fn words<'a>(
+    words: impl Iterator<Item = &'a RecognisedWord>,
+    symbols: &[String],
+) -> Vec<serde_json::Value> {
+    words
         .map(|RecognisedWord { timed, confidence }| {
             let tokens: Vec<serde_json::Value> = timed
                 .tokens
@@ -350,21 +484,7 @@ fn object(
                 "tokens": tokens,
             })
         })
-        .collect();
-    let key = match job {
-        Job::File(_) => "file",
-        Job::Utterance(_) => "id",
-    };
-    let notices: Vec<String> = transcript.notices.iter().map(ToString::to_string).collect();
-    json!({
-        key: id(job),
-        "text": transcript.text,
-        "words": words,
-        "seconds": transcript.seconds,
-        "model": model,
-        "windows": windows,
-        "notices": notices,
-    })
+        .collect()
 }
 
 /// Seconds with three digits.

@@ -66,6 +66,27 @@ impl Hypothesis {
         }
     }
 
+    /// What is known to have been said: words with their tokens, or, where `between` is a token, with
+    /// it between them. Without scores.
+    pub fn known(
+        words: impl IntoIterator<Item = (String, Vec<u32>)>,
+        between: Option<u32>,
+    ) -> Self {
+        let (mut tokens, mut known) = (Vec::new(), Vec::new());
+        for (text, of_word) in words {
+            if !tokens.is_empty() {
+                tokens.extend(between);
+            }
+            let begin = tokens.len();
+            tokens.extend(of_word);
+            known.push(Word {
+                text,
+                tokens: begin..tokens.len(),
+            });
+        }
+        Self::new(tokens, known, 0.0, 0.0)
+    }
+
     /// A hypothesis of the acoustic model alone.
     pub(super) fn spelled(spelled: Vec<u32>, tokens: &Tokens, acoustic: f32) -> Self {
         let steps: Vec<_> = spelled

@@ -8,9 +8,14 @@ use crate::text::Tokens;
 /// NIST's CTM, a word a line: `ID channel start duration word confidence`, times in seconds, as
 /// `sclite -i ctm` reads it. Blanks in `id` become underscores: they separate the fields.
 pub fn ctm(id: &str, transcript: &Transcript) -> String {
+    ctm_words(id, transcript.words())
+}
+
+/// The same of some words.
+pub fn ctm_words<'a>(id: &str, words: impl IntoIterator<Item = &'a RecognisedWord>) -> String {
     let id = id.replace(char::is_whitespace, "_");
     let mut out = String::new();
-    for word in transcript.words() {
+    for word in words {
         let (start, end) = span(word);
         let (start, duration) = (seconds(start), seconds(end - start));
         let RecognisedWord { timed, confidence } = word;
@@ -251,6 +256,7 @@ mod tests {
         Transcript {
             windows: vec![WindowResult {
                 start: 0.0,
+                text: String::new(),
                 seconds,
                 hypotheses: Vec::new(),
                 words,

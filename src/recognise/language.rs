@@ -69,7 +69,22 @@ pub fn read_language(
     let Some(tokens) = description.tokens.get(description.decode.output) else {
         return Ok(None);
     };
-    let lexicon = match lexicon {
+    let lexicon = read_lexicon(files, description, tokens, lexicon)?;
+    Ok(Some(Language::new(ngram, tokens, lexicon.as_ref())?))
+}
+
+/// The pronunciations over an inventory of phones, from a file or else from the model directory;
+/// `None` for characters, and where there are none.
+///
+/// # Errors
+/// A file that cannot be read or is no lexicon.
+pub fn read_lexicon(
+    files: &ModelFiles,
+    description: &Description,
+    tokens: &Tokens,
+    file: Option<&PathBuf>,
+) -> Result<Option<Lexicon>, Error> {
+    Ok(match file {
         _ if tokens.is_characters() => None,
         Some(path) => Some(Lexicon::read(path, tokens)?),
         None if description.files.contains_key(LEXICON) => {
@@ -77,8 +92,7 @@ pub fn read_language(
             Some(Lexicon::parse(&files.read(LEXICON)?, &name, tokens)?)
         }
         None => None,
-    };
-    Ok(Some(Language::new(ngram, tokens, lexicon.as_ref())?))
+    })
 }
 
 /// The folder of the second pass's language model.

@@ -1,7 +1,9 @@
 //! A model directory and a waveform to words: what a Rust user calls, and what `transcribe` is.
 
+mod align;
 mod files;
 mod formats;
+mod join;
 mod language;
 mod model;
 mod recogniser;
@@ -9,13 +11,15 @@ mod windows;
 
 pub use crate::nn::{Storage, read_weights, write_weights};
 pub use files::{ModelFiles, embedded_names};
-pub use formats::{ctm, srt, textgrid, vtt};
-pub use language::{LanguageChoice, read_language, read_rescorer, rescorer_files, search_files};
+pub use formats::{ctm, ctm_words, srt, textgrid, vtt};
+pub use language::{
+    LanguageChoice, read_language, read_lexicon, read_rescorer, rescorer_files, search_files,
+};
 pub use model::{Description, Provenance, read_description, rewrite_model, write_model};
 pub use recogniser::{
     RecognisedWord, Recogniser, Settings, Transcript, WindowResult, model_weights, read_model,
 };
-pub use windows::Windows;
+pub use windows::{Window, Windows};
 
 use std::path::PathBuf;
 
@@ -46,6 +50,9 @@ pub enum Error {
         /// What is wrong and what to do.
         what: String,
     },
+    /// A text cannot be aligned with its recording.
+    #[error("{0}")]
+    Align(String),
     /// The recording could not be read.
     #[error(transparent)]
     Audio(#[from] crate::audio::Error),

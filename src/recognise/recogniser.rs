@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 
+use super::join::join;
 use super::model::WEIGHTS;
 use super::{
-    Description, Error, LanguageChoice, ModelFiles, Windows, read_description, read_language,
-    read_rescorer, read_weights,
+    Description, Error, LanguageChoice, ModelFiles, Window, Windows, read_description,
+    read_language, read_rescorer, read_weights,
 };
 use crate::acoustic::AcousticModel;
 use crate::audio::{Blocks, Notice, Waveform};
@@ -59,19 +61,38 @@ impl Transcript {
     pub fn words(&self) -> impl Iterator<Item = &RecognisedWord> {
         self.windows.iter().flat_map(|window| &window.words)
     }
+
+    fn add(&mut self, window: WindowResult, heard: &mut dyn FnMut(&WindowResult)) {
+        if !window.text.is_empty() {
+            if !self.text.is_empty() {
+                self.text.push(' ');
+            }
+            self.text.push_str(&window.text);
+        }
+        self.seconds = window.start + window.seconds;
+        heard(&window);
+        self.windows.push(window);
+    }
 }
 
 /// What was recognised in one window of a recording.
 #[derive(Clone, Debug)]
 pub struct WindowResult {
-    /// Where the window begins, seconds.
+    /// Where the window's core begins, seconds.
     pub start: f64,
-    /// Its length, seconds.
+    /// The core's length, seconds.
     pub seconds: f64,
-    /// Hypotheses, best first.
+    /// What was said in the core.
+    pub text: String,
+    /// Hypotheses, best first, of the core and what overlaps its neighbours.
     pub hypotheses: Vec<Hypothesis>,
-    /// The words of the first one.
+    /// The words of the first one that are not the neighbours'.
     pub words: Vec<RecognisedWord>,
+}
+
+fn joined_text(words: &[RecognisedWord]) -> String {
+    let texts: Vec<&str> = words.iter().map(|word| word.timed.text.as_str()).collect();
+    texts.join(" ")
 }
 
 /// A word with when it was said and how sure that is.
@@ -227,39 +248,69 @@ impl Recogniser {
         self.recognise_windows(Windows::new(blocks, rate), n_best)
     }
 
-    /// Recognises the pieces of a recording and joins their words.
+    /// Recognises the windows of a recording and joins their words.
     ///
     /// # Errors
     /// As [`Recogniser::recognise_file`].
-    pub fn recognise_windows(
+    pub fn recognise_windows(&self, windows: Windows, n_best: usize) -> Result<Transcript, Error> {
+        self.recognise_as_it_comes(windows, n_best, &mut |_| {})
+    }
+
+    /// The same, and tells of each window as soon as its words are final, in order. Windows are
+    /// recognised in parallel, as many at once as there are threads.
+    ///
+    /// # Errors
+    /// As [`Recogniser::recognise_file`].
+    pub fn recognise_as_it_comes(
         &self,
         mut windows: Windows,
         n_best: usize,
+        heard: &mut dyn FnMut(&WindowResult),
     ) -> Result<Transcript, Error> {
         let mut transcript = Transcript::default();
-        while let Some((start, waveform)) = windows.next_window()? {
-            let seconds = waveform.seconds();
-            transcript.seconds = start + seconds;
-            let (hypotheses, words) = match self.recognise_at(start, &waveform, n_best) {
-                // The last piece of a long recording may be shorter than a frame.
-                Err(Error::Features(_)) if start > 0.0 => continue,
-                other => other?,
-            };
-            if !hypotheses[0].text.is_empty() {
-                if !transcript.text.is_empty() {
-                    transcript.text.push(' ');
+        let mut before: Option<WindowResult> = None;
+        loop {
+            let mut group = Vec::new();
+            while group.len() < rayon::current_num_threads() {
+                match windows.next_window()? {
+                    Some(window) => group.push(window),
+                    None => break,
                 }
-                transcript.text.push_str(&hypotheses[0].text);
             }
-            transcript.windows.push(WindowResult {
-                start,
-                seconds,
-                hypotheses,
-                words,
-            });
+            if group.is_empty() {
+                break;
+            }
+            let results: Vec<Result<WindowResult, Error>> = group
+                .par_iter()
+                .map(|window| self.recognise_window(window, n_best))
+                .collect();
+            for result in results {
+                let mut result = result?;
+                if let Some(mut left) = before.take() {
+                    join(&mut left.words, &mut result.words, result.start);
+                    left.text = joined_text(&left.words);
+                    result.text = joined_text(&result.words);
+                    transcript.add(left, heard);
+                }
+                before = Some(result);
+            }
+        }
+        if let Some(last) = before {
+            transcript.add(last, heard);
         }
         transcript.notices = windows.notices();
         Ok(transcript)
+    }
+
+    fn recognise_window(&self, window: &Window, n_best: usize) -> Result<WindowResult, Error> {
+        let (hypotheses, words) = self.recognise_at(window.begins, &window.waveform, n_best)?;
+        Ok(WindowResult {
+            start: window.start,
+            seconds: window.end - window.start,
+            text: hypotheses[0].text.clone(),
+            hypotheses,
+            words,
+        })
     }
 
     /// Recognises one waveform at the model's rate as a whole: hypotheses, best first, at least one.

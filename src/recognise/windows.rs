@@ -1,24 +1,44 @@
-//! Long recordings in pieces, cut where it is quiet.
+//! Long recordings in overlapping windows, whose cores are cut where it is quiet.
 
 use crate::audio::{self, Blocks, Waveform};
 
-/// Longest piece that is recognised at once, seconds: bounds the memory of an hours-long recording.
-const LONGEST: f64 = 30.0;
+/// Longest core, seconds: bounds the memory of an hours-long recording, and is near what networks are
+/// trained on, which is utterances.
+const LONGEST: f64 = 16.0;
 
-/// A cut is looked for in the last part of a piece, seconds.
-const SEARCH: f64 = 10.0;
+/// A cut is looked for in the last part of a core, seconds.
+const SEARCH: f64 = 8.0;
 
 /// Length over which quietness is measured, seconds: longer than the closure of a stop.
 const QUIET: f64 = 0.2;
 
-/// The pieces of a recording: each at most 30 s, cut in the middle of the quietest 0.2 s of its last
-/// 10 s. Joined, they are the recording; memory does not grow with its length.
+/// What a window holds of its neighbours at either side, seconds: some words, so that none is heard
+/// without what stands around it, and so that two windows have words in common to be joined at.
+const OVERLAP: f64 = 2.0;
+
+/// The windows of a recording: each has a core of at most 16 s, cut in the middle of the quietest
+/// 0.2 s of its last 8 s, and 2 s of its neighbours. The cores joined are the recording; memory
+/// does not grow with its length.
 pub struct Windows {
     source: Source,
     sample_rate: u32,
     waiting: Vec<f32>,
+    before: Vec<f32>,
     ended: bool,
     start: usize,
+}
+
+/// One window.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Where its core begins in the recording, seconds.
+    pub start: f64,
+    /// Where its core ends.
+    pub end: f64,
+    /// Where its samples begin: at or before `start`.
+    pub begins: f64,
+    /// Its samples: the core and what overlaps the neighbours.
+    pub waveform: Waveform,
 }
 
 /// Where samples come from.
@@ -28,12 +48,12 @@ enum Source {
 }
 
 impl Windows {
-    /// The pieces of what `blocks` reads at `sample_rate` Hz.
+    /// The windows of what `blocks` reads at `sample_rate` Hz.
     pub fn new(blocks: Blocks, sample_rate: u32) -> Self {
         Self::from_source(Source::Blocks(Box::new(blocks)), sample_rate)
     }
 
-    /// The pieces of a waveform that is in memory.
+    /// The windows of a waveform that is in memory.
     pub fn of(waveform: Waveform) -> Self {
         let samples = Some(waveform.samples).filter(|samples| !samples.is_empty());
         Self::from_source(Source::Memory(samples), waveform.sample_rate)
@@ -44,19 +64,21 @@ impl Windows {
             source,
             sample_rate,
             waiting: Vec::new(),
+            before: Vec::new(),
             ended: false,
             start: 0,
         }
     }
 
-    /// The next piece with the second at which it begins; `None` at the end.
+    /// The next window; `None` at the end.
     ///
     /// # Errors
     /// The recording is damaged.
-    pub fn next_window(&mut self) -> Result<Option<(f64, Waveform)>, audio::Error> {
+    pub fn next_window(&mut self) -> Result<Option<Window>, audio::Error> {
         let rate = f64::from(self.sample_rate);
-        let longest = (LONGEST * rate) as usize;
-        while !self.ended && self.waiting.len() <= longest {
+        let samples = |seconds: f64| (seconds * rate) as usize;
+        let (longest, overlap) = (samples(LONGEST), samples(OVERLAP));
+        while !self.ended && self.waiting.len() <= longest + overlap {
             let block = match &mut self.source {
                 Source::Blocks(blocks) => blocks.next_block()?,
                 Source::Memory(samples) => samples.take(),
@@ -67,23 +89,33 @@ impl Windows {
             }
         }
         let rest = if self.waiting.len() > longest {
-            let from = longest - (SEARCH * rate) as usize;
-            let cut = quietest(&self.waiting[from..longest], (QUIET * rate) as usize) + from;
+            let from = longest - samples(SEARCH);
+            let cut = quietest(&self.waiting[from..longest], samples(QUIET)) + from;
             self.waiting.split_off(cut)
         } else {
             Vec::new()
         };
-        let samples = std::mem::replace(&mut self.waiting, rest);
-        if samples.is_empty() {
+        let core = std::mem::replace(&mut self.waiting, rest);
+        if core.is_empty() {
             return Ok(None);
         }
-        let begins = self.start as f64 / rate;
-        self.start += samples.len();
-        let waveform = Waveform {
-            samples,
-            sample_rate: self.sample_rate,
-        };
-        Ok(Some((begins, waveform)))
+        let (start, end) = (self.start, self.start + core.len());
+        self.start = end;
+        let begins = start - self.before.len();
+        let mut window = std::mem::take(&mut self.before);
+        self.before = core[core.len().saturating_sub(overlap)..].to_vec();
+        window.extend(core);
+        window.extend(self.waiting.iter().take(overlap));
+        let seconds = |samples: usize| samples as f64 / rate;
+        Ok(Some(Window {
+            start: seconds(start),
+            end: seconds(end),
+            begins: seconds(begins),
+            waveform: Waveform {
+                samples: window,
+                sample_rate: self.sample_rate,
+            },
+        }))
     }
 
     /// What was done to the recording on the way in; complete at its end.
@@ -143,27 +175,31 @@ mod tests {
     }
 
     #[test]
-    fn pieces_join_to_the_recording_and_begin_in_silence() {
+    fn cores_join_to_the_recording_and_begin_in_silence_and_windows_overlap() {
         let samples = noise(100, 7);
         let mut windows = windows(&samples);
-        let mut joined = Vec::new();
-        while let Some((start, piece)) = windows.next_window().unwrap() {
-            assert_eq!(start, joined.len() as f64 / 8000.0);
-            assert!(piece.seconds() <= 30.0);
-            if start > 0.0 {
-                assert!(
-                    piece.samples[..400].iter().all(|sample| *sample == 0.0),
-                    "cut at {start}"
-                );
+        let mut joined: Vec<f32> = Vec::new();
+        let place = |seconds: f64| (seconds * 8000.0).round() as usize;
+        while let Some(window) = windows.next_window().unwrap() {
+            assert_eq!(place(window.start), joined.len());
+            assert!(window.end - window.start <= 16.0);
+            let begins = place(window.begins);
+            assert_eq!(begins, joined.len().saturating_sub(2 * 8000));
+            let ends = (place(window.end) + 2 * 8000).min(samples.len());
+            assert_eq!(begins + window.waveform.samples.len(), ends);
+            let core = joined.len() - begins..place(window.end) - begins;
+            let core = &window.waveform.samples[core];
+            if window.start > 0.0 {
+                assert!(core[..400].iter().all(|sample| *sample == 0.0));
             }
-            joined.extend(piece.samples);
+            joined.extend(core);
         }
         assert_eq!(joined.len(), samples.len());
     }
 
     #[test]
-    fn a_short_recording_is_one_piece() {
-        let mut windows = windows(&noise(29, 7));
+    fn a_short_recording_is_one_window() {
+        let mut windows = windows(&noise(16, 7));
         assert!(windows.next_window().unwrap().is_some());
         assert!(windows.next_window().unwrap().is_none());
     }
