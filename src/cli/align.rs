@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "ctm")]
     format: Format,
     /// Words less sure than this are doubtful.
-    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.1)]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.02)]
     doubt: f32,
     /// Precision of the heavy products.
     #[arg(long, value_enum, default_value = "auto")]

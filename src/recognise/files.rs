@@ -23,7 +23,16 @@ macro_rules! embed {
 
 /// The models in the binary, the default first.
 const EMBEDDED: &[EmbeddedModel] = &[
-    embed!("english": "model.toml", "model.safetensors", "ngram.bin", "lexicon"),
+    embed!(
+        "english":
+        "model.toml",
+        "model.safetensors",
+        "ngram.bin",
+        "lexicon",
+        "rnnlm/rnn.toml",
+        "rnnlm/vocabulary.xz",
+        "rnnlm/weights.safetensors",
+    ),
     embed!("digits": "model.toml", "model.safetensors"),
 ];
 
