@@ -504,3 +504,43 @@ fn a_language_model_is_tuned_and_ships_with_the_model() {
         "{description}"
     );
 }
+
+#[test]
+fn a_study_leaves_its_page_and_stands_in_the_list_of_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("recall.toml");
+    let study = "study = \"long-memory\"\nname = \"recall\"\ncompare = [\"lstm\", \"rnn-tanh\"]\ndistances = [2, 3]\ncells = 8\nsymbols = 2\nbatch = 4\nsteps = 3\n[train]\nepochs = 2\n";
+    std::fs::write(&file, study).unwrap();
+    let hearken = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .args(arguments)
+            .arg("--out")
+            .arg(dir.path().join("runs"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let printed = hearken(&["run", file.to_str().unwrap()]);
+    assert_eq!(
+        printed.matches("recalled, gradient").count(),
+        4,
+        "{printed}"
+    );
+    let page = std::fs::read_to_string(dir.path().join("runs/recall/report.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2);
+    assert!(hearken(&["runs"]).contains("recall\t"));
+    std::fs::write(
+        &file,
+        study.replace("distances = [2, 3]", "distances = [0]"),
+    )
+    .unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .arg("run")
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("distances"));
+}

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::experiment::{Results, write_report};
+use crate::experiment::{Results, StudyResults, write_report};
 
 /// List the runs and their figures.
 #[derive(clap::Args)]
@@ -41,6 +41,15 @@ pub fn runs(args: RunsArgs) -> Result<(), Failure> {
             if dir.join("config.toml").is_file() {
                 writeln!(out, "{name}\tunfinished")?;
             }
+            continue;
+        }
+        if let Some(study) = StudyResults::read(&file)? {
+            writeln!(
+                out,
+                "{name}\t{}\tstudy of {} trainings",
+                study.date,
+                study.points.len()
+            )?;
             continue;
         }
         let results = Results::read(&file)?;

@@ -258,6 +258,18 @@ pub fn run_study(
 }
 
 impl StudyResults {
+    /// Reads the results of a study; `None` where the file is those of an ordinary run.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(serde_json::from_str(&text).ok())
+    }
+
     /// Writes the results.
     ///
     /// # Errors
