@@ -152,9 +152,7 @@ pub(super) fn expected_errors(
     let Some(present) = Present::of(logits, packing, targets)? else {
         return Ok(None);
     };
-    let space = tokens
-        .id(" ")
-        .filter(|_| tokens.is_characters() && config.unit == ErrorUnit::Words);
+    let space = tokens.space().filter(|_| config.unit == ErrorUnit::Words);
     let cost = |utterance: usize, labels: &[u32]| {
         let reference = &present.targets[utterance];
         match space {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use super::Failure;
-use super::transcribe::{Format, Job, id, listed, named, object, stem, windows};
+use super::transcribe::{Format, Job, id, listed, model_name, named, object, stem, windows};
 use crate::nn::Precision;
 use crate::recognise::{
     LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript, ctm,
-    embedded_names, read_lexicon, srt, textgrid, vtt,
+    read_lexicon, srt, textgrid, vtt,
 };
 
 /// Find when each word of a known text was said.
@@ -65,13 +65,7 @@ pub struct Args {
 
 /// Aligns all recordings, past those that fail; fails in the end if any did.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let name = match &args.model {
-        Some(name) => name.clone(),
-        None => embedded_names()
-            .next()
-            .ok_or("there is no model in this binary: give --model DIR")?
-            .to_owned(),
-    };
+    let name = model_name(args.model.as_deref())?;
     let jobs = jobs(&args)?;
     if args.format.is_document() && jobs.len() > 1 {
         return Err("--format srt, vtt and textgrid hold one recording: give one FILE".into());

@@ -110,13 +110,7 @@ pub enum Job {
 
 /// Transcribes all recordings, past those that fail; fails in the end if any did.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let name = match &args.model {
-        Some(name) => name.clone(),
-        None => embedded_names()
-            .next()
-            .ok_or("there is no model in this binary: give --model DIR")?
-            .to_owned(),
-    };
+    let name = model_name(args.model.as_deref())?;
     let jobs = jobs(&args)?;
     if args.format.is_document() && jobs.len() > 1 {
         return Err("--format srt, vtt and textgrid hold one recording: give one FILE".into());
@@ -192,6 +186,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         0 => Ok(()),
         _ => Err(format!("{failed} of {} recordings failed", jobs.len()).into()),
     }
+}
+
+/// The model that is named, or else the first in the binary.
+pub fn model_name(given: Option<&str>) -> Result<String, Failure> {
+    let name = given.or_else(|| embedded_names().next());
+    Ok(name
+        .ok_or("there is no model in this binary: give --model DIR")?
+        .to_owned())
 }
 
 /// Reads a file of hot phrases, normalised as the model's transcripts are.

@@ -264,7 +264,7 @@ impl Experiment {
     }
 }
 
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     message
         .split('\n')
         .map(str::trim)
@@ -272,7 +272,7 @@ fn one_line(message: &str) -> String {
         .join(" ")
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes()[..offset.min(text.len())]
         .iter()
         .filter(|&&byte| byte == b'\n')

@@ -172,9 +172,7 @@ impl LanguageConfig {
                 .iter()
                 .map(|model| NGram::from_trie("the n-gram".into(), model, None))
                 .collect::<Result<Vec<_>, _>>()?;
-            let mut mixture = Mixture::new(queried, &[0.5, 0.5])?;
-            mixture.tune_on(&dev, MAX_LINE)?;
-            let weights = mixture.weights();
+            let weights = Mixture::tuned(queried, &dev, MAX_LINE)?.weights();
             say(&format!(
                 "mixed {:.4} with {:.4} of a {order}-gram from {} texts",
                 weights[0],

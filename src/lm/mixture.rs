@@ -48,6 +48,17 @@ impl<M: LanguageModel> Mixture<M> {
         })
     }
 
+    /// A mixture with the weights that make a text most probable, one sentence a line.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`] and [`Self::tune_on`].
+    pub fn tuned(models: Vec<M>, text: &Path, max_line: usize) -> Result<Self, Error> {
+        let equal = vec![1.0 / models.len() as f64; models.len()];
+        let mut mixture = Self::new(models, &equal)?;
+        mixture.tune_on(text, max_line)?;
+        Ok(mixture)
+    }
+
     /// The weights, one a model.
     pub fn weights(&self) -> Vec<f64> {
         self.parts.iter().map(|part| part.weight).collect()

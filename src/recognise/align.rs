@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 
-use super::{Error, RecognisedWord, Recogniser, Transcript, Window, WindowResult, Windows};
+use super::{Error, RecognisedWord, Recogniser, Transcript, WindowResult, Windows};
 use crate::ctc;
 use crate::decode::{self, Hypothesis, TimedWord, Word};
 use crate::text::Lexicon;
@@ -107,13 +107,7 @@ impl Recogniser {
         let frame = self.description().features.seconds_per_frame();
         let (mut rows, mut begins, mut seconds, mut vocabulary) = (Vec::new(), Vec::new(), 0.0, 0);
         loop {
-            let mut group: Vec<Window> = Vec::new();
-            while group.len() < rayon::current_num_threads() {
-                match windows.next_window()? {
-                    Some(window) => group.push(window),
-                    None => break,
-                }
-            }
+            let group = windows.next_group()?;
             if group.is_empty() {
                 break;
             }

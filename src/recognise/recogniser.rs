@@ -270,13 +270,7 @@ impl Recogniser {
         let mut transcript = Transcript::default();
         let mut before: Option<WindowResult> = None;
         loop {
-            let mut group = Vec::new();
-            while group.len() < rayon::current_num_threads() {
-                match windows.next_window()? {
-                    Some(window) => group.push(window),
-                    None => break,
-                }
-            }
+            let group = windows.next_group()?;
             if group.is_empty() {
                 break;
             }

@@ -118,6 +118,21 @@ impl Windows {
         }))
     }
 
+    /// The next windows, as many as can be worked on at once; none at the end.
+    ///
+    /// # Errors
+    /// The recording is damaged.
+    pub fn next_group(&mut self) -> Result<Vec<Window>, audio::Error> {
+        let mut group = Vec::new();
+        while group.len() < rayon::current_num_threads() {
+            match self.next_window()? {
+                Some(window) => group.push(window),
+                None => break,
+            }
+        }
+        Ok(group)
+    }
+
     /// What was done to the recording on the way in; complete at its end.
     pub fn notices(&self) -> Vec<audio::Notice> {
         match &self.source {

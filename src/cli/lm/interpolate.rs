@@ -45,10 +45,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             let queried = names
                 .zip(&models)
                 .map(|(name, model)| NGram::from_trie(name, model, None));
-            let equal = vec![1.0 / models.len() as f64; models.len()];
-            let mut mixture = Mixture::new(queried.collect::<Result<Vec<_>, _>>()?, &equal)?;
-            mixture.tune_on(dev, MAX_LINE)?;
-            mixture.weights()
+            let queried = queried.collect::<Result<Vec<_>, _>>()?;
+            Mixture::tuned(queried, dev, MAX_LINE)?.weights()
         }
         None => args.weights,
     };

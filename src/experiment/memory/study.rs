@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::page::page;
 use super::task::Recall;
+use crate::experiment::config::{line_of, one_line};
 use crate::experiment::results::today;
 use crate::experiment::sets::hash;
 use crate::experiment::{Error, RunOptions};
@@ -144,10 +145,8 @@ impl Study {
             what,
         };
         let study: Self = toml::from_str(&text).map_err(|error| {
-            let line = error
-                .span()
-                .map(|span| text[..span.start].matches('\n').count() + 1);
-            refuse(line, error.message().replace('\n', " "))
+            let line = error.span().map(|span| line_of(&text, span.start));
+            refuse(line, one_line(error.message()))
         })?;
         let possible = [
             (
