@@ -127,6 +127,25 @@ impl DataSet {
         })
     }
 
+    /// The target of one output for utterances said one after the other: joined by `space` where the
+    /// inventory has one; `None` where one of them has no target.
+    pub fn joined_target(
+        &self,
+        examples: impl IntoIterator<Item = usize>,
+        output: usize,
+        space: Option<u32>,
+    ) -> Option<Vec<u32>> {
+        let mut joined = Vec::new();
+        for example in examples {
+            let target = self.examples[example].targets[output].as_ref()?;
+            if !joined.is_empty() {
+                joined.extend(space);
+            }
+            joined.extend_from_slice(target);
+        }
+        Some(joined)
+    }
+
     /// Frames of every utterance at its recorded speed.
     pub fn lengths(&self) -> Vec<usize> {
         self.examples.iter().map(|e| e.versions[0].frames).collect()

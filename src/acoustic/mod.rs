@@ -4,6 +4,7 @@
 //! each a linear layer on the recurrent layer that the configuration names (Graves, Mohamed &
 //! Hinton 2013; Graves & Jaitly 2014).
 
+mod concatenation;
 mod config;
 mod data;
 mod evaluate;
@@ -13,6 +14,7 @@ mod objective;
 mod specaugment;
 mod task;
 
+pub use concatenation::Concatenation;
 pub use config::{Average, Config, OutputConfig, TaskConfig};
 pub use data::{DataSet, Example};
 pub use init::{Initial, initialise_from};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use rand::RngExt as _;
 
+use super::data::Version;
 use super::objective::{expected_errors, output_loss};
 use super::{AcousticModel, Average, DataSet, Error, ExpectedLoss, TaskConfig};
 use crate::ctc;
@@ -32,11 +33,15 @@ pub struct Choice {
     version: usize,
 }
 
+/// One row of a batch: an utterance, or several chained by
+/// [`Concatenation`](super::Concatenation).
+type Chain = Vec<Choice>;
+
 /// A batch in memory.
 pub struct Batch {
     features: Tensor,
     packing: Arc<Packing>,
-    choices: Vec<Choice>,
+    chains: Vec<Chain>,
 }
 
 impl AcousticTask {
@@ -97,6 +102,19 @@ impl AcousticTask {
         &self.dev
     }
 
+    fn version(&self, choice: Choice) -> Version {
+        self.train.examples[choice.example].versions[choice.version]
+    }
+
+    /// The IDs of a chain.
+    fn name(&self, chain: &Chain) -> String {
+        let ids: Vec<&str> = chain
+            .iter()
+            .map(|choice| self.train.examples[choice.example].id.as_str())
+            .collect();
+        ids.join(" + ")
+    }
+
     fn pack(&self, features: &[Array2<f32>]) -> Result<(Tensor, Arc<Packing>), Error> {
         let packing = Packing::new(features.iter().map(|f| f.nrows()).collect())?;
         let views: Vec<ArrayView2<'_, f32>> = features.iter().map(|f| f.view()).collect();
@@ -106,14 +124,14 @@ impl AcousticTask {
 }
 
 impl Task for AcousticTask {
-    type Plan = Vec<Choice>;
+    type Plan = Vec<Chain>;
     type Batch = Batch;
 
     fn parameters(&self) -> &Parameters {
         self.model.parameters()
     }
 
-    fn plan(&self, epoch: usize, rng: &mut Rng) -> Vec<Vec<Choice>> {
+    fn plan(&self, epoch: usize, rng: &mut Rng) -> Vec<Vec<Chain>> {
         // The first epoch sees the speech as it was recorded.
         let choices: Vec<Choice> = self
             .train
@@ -128,25 +146,44 @@ impl Task for AcousticTask {
                 },
             })
             .collect();
-        let lengths: Vec<usize> = choices
+        let lengths: Vec<usize> = choices.iter().map(|&c| self.version(c).frames).collect();
+        let chains = match &self.config.concatenation {
+            None => (0..choices.len()).map(|index| vec![index]).collect(),
+            Some(concatenation) => {
+                let speakers: Vec<&str> = self
+                    .train
+                    .examples
+                    .iter()
+                    .map(|example| example.speaker.as_str())
+                    .collect();
+                concatenation.chains(epoch, &lengths, &speakers, rng)
+            }
+        };
+        let lengths: Vec<usize> = chains
             .iter()
-            .map(|choice| self.train.examples[choice.example].versions[choice.version].frames)
+            .map(|chain| chain.iter().map(|&index| lengths[index]).sum())
             .collect();
         let order = match epoch {
             0 if self.shortest_first => BatchOrder::ShortestFirst,
             _ => BatchOrder::Shuffled,
         };
+        let chain = |row: usize| chains[row].iter().map(|&index| choices[index]).collect();
         batches(&lengths, self.batch_frames, order, rng)
             .into_iter()
-            .map(|batch| batch.into_iter().map(|index| choices[index]).collect())
+            .map(|batch| batch.into_iter().map(chain).collect())
             .collect()
     }
 
-    fn load(&self, epoch: usize, plan: &Vec<Choice>, rng: &mut Rng) -> Result<Batch, train::Error> {
+    fn load(&self, epoch: usize, plan: &Vec<Chain>, rng: &mut Rng) -> Result<Batch, train::Error> {
         let mut features = Vec::with_capacity(plan.len());
-        for choice in plan {
-            let version = self.train.examples[choice.example].versions[choice.version];
-            let mut matrix = self.train.read(version)?;
+        for chain in plan {
+            let utterances = chain
+                .iter()
+                .map(|&choice| self.train.read(self.version(choice)))
+                .collect::<Result<Vec<_>, _>>()?;
+            let views: Vec<ArrayView2<'_, f32>> = utterances.iter().map(|u| u.view()).collect();
+            let mut matrix = concatenate(Axis(0), &views)
+                .map_err(|error| Error::Data(format!("{}: {error}", self.name(chain))))?;
             self.config
                 .specaugment
                 .apply(epoch, &mut matrix, self.mask_groups, rng);
@@ -156,7 +193,7 @@ impl Task for AcousticTask {
         Ok(Batch {
             features,
             packing,
-            choices: plan.clone(),
+            chains: plan.clone(),
         })
     }
 
@@ -170,20 +207,24 @@ impl Task for AcousticTask {
         let mut sum = 0.0;
         let mut left_out = Vec::new();
         for (index, (output, logits)) in self.model.outputs().iter().zip(&logits).enumerate() {
-            let targets: Vec<Option<&[u32]>> = batch
-                .choices
+            let space = output.tokens.space();
+            let targets: Vec<Option<Vec<u32>>> = batch
+                .chains
                 .iter()
-                .map(|choice| self.train.examples[choice.example].targets[index].as_deref())
+                .map(|chain| {
+                    let examples = chain.iter().map(|choice| choice.example);
+                    self.train.joined_target(examples, index, space)
+                })
                 .collect();
+            let targets: Vec<Option<&[u32]>> = targets.iter().map(Option::as_deref).collect();
             let Some(loss) = output_loss(logits, &batch.packing, &targets)? else {
                 continue;
             };
             for &utterance in &loss.infeasible {
-                let example = &self.train.examples[batch.choices[utterance].example];
                 let needed = targets[utterance].map_or(0, ctc::needed_frames);
                 left_out.push(format!(
                     "{} weighs nothing: it has {} frames and its transcript needs {needed}",
-                    example.id,
+                    self.name(&batch.chains[utterance]),
                     batch.packing.lengths()[utterance]
                 ));
             }
@@ -240,17 +281,13 @@ impl Task for AcousticTask {
         let Ok(utterances) = batch.packing.unpack(&batch.features) else {
             return "the batch cannot be taken apart".into();
         };
-        for (features, choice) in utterances.iter().zip(&batch.choices) {
+        for (features, chain) in utterances.iter().zip(&batch.chains) {
             if let Some(layer) = self.model.first_bad_layer(&features.view()) {
-                let id = &self.train.examples[choice.example].id;
+                let id = self.name(chain);
                 return format!("the output of {layer} is not finite for utterance `{id}`");
             }
         }
-        let ids: Vec<&str> = batch
-            .choices
-            .iter()
-            .map(|choice| self.train.examples[choice.example].id.as_str())
-            .collect();
+        let ids: Vec<String> = batch.chains.iter().map(|chain| self.name(chain)).collect();
         format!(
             "every layer's output is finite without dropout and noise; the batch holds {}",
             ids.join(", ")
