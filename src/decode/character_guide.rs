@@ -86,6 +86,7 @@ impl<'a> CharacterGuide<'a> {
 
 impl Guide for CharacterGuide<'_> {
     type State = CharacterState;
+    type Future = (Context, bool, Option<Context>);
 
     fn start(&self) -> CharacterState {
         CharacterState {
@@ -101,6 +102,11 @@ impl Guide for CharacterGuide<'_> {
 
     fn advance(&self, state: &CharacterState, step: Step) -> CharacterState {
         self.step(state, step.token).1
+    }
+
+    fn future(&self, state: &CharacterState) -> Option<Self::Future> {
+        let spaced = state.spaced.map(|(context, _)| context);
+        Some((state.context, state.within_word, spaced))
     }
 
     fn finish(&self, state: &CharacterState, mut each: impl FnMut(u32, f32)) {

@@ -99,6 +99,7 @@ mod tests {
             nbest: 10_000,
             beam_threshold: f32::INFINITY,
             token_threshold: f32::INFINITY,
+            alike: 0,
         };
         let all = everything.decode(log_probs.view(), &tokens);
         let texts: Vec<String> = all.iter().map(|h| h.text.clone()).collect();

@@ -40,6 +40,9 @@ pub struct Config {
     pub token_threshold: f32,
     /// A prefix so many nats worse than the best one is dropped.
     pub score_threshold: f32,
+    /// Prefixes kept at a frame of those that are alike to the language model from there on; 0 keeps
+    /// all.
+    pub alike: usize,
     /// What a hot phrase adds to the score of a hypothesis that has it, nats.
     pub hot_boost: f32,
     /// Hypotheses of the first pass that a second one rescores, where there is one.
@@ -72,8 +75,9 @@ impl Default for Config {
             beta: weights.beta,
             unknown: weights.unknown,
             open_vocabulary: weights.open_vocabulary,
-            token_threshold: 7.0,
-            score_threshold: 14.0,
+            token_threshold: 9.0,
+            score_threshold: 18.0,
+            alike: 2,
             hot_boost: 8.0,
             nbest: 100,
             combine: 0.0,

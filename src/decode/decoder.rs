@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::ArrayView2;
 
 use super::language::Reading;
+use super::rescore::label_log_probs;
 use super::{
     Both, CharacterGuide, Choices, Config, Error, Guide, HotPhrase, HotWords, Hypothesis, Language,
     Method, PrefixBeam, Rescorer, TimedWord, Unguided, WordGuide, greedy, interpolated,
@@ -109,13 +110,19 @@ impl Decoder {
         let mut hypotheses = match &self.choices {
             Some(choices) => choices.decode(log_probs, n)?,
             None if self.is_best_path() => Vec::new(),
-            None if self.has_second_pass() => {
-                let mut list = self.beam_search(log_probs, n.max(self.config.nbest));
-                self.second_pass(outputs, &mut list)?;
+            None => {
+                let wanted = match self.has_second_pass() {
+                    true => self.config.nbest,
+                    false => COMPLETED,
+                };
+                let mut list = self.beam_search(log_probs, n.max(wanted));
+                complete(log_probs, &mut list)?;
+                if self.has_second_pass() {
+                    self.second_pass(outputs, &mut list)?;
+                }
                 list.truncate(n);
                 list
             }
-            None => self.beam_search(log_probs, n),
         };
         if hypotheses.is_empty() {
             hypotheses.push(greedy(log_probs, &self.tokens));
@@ -205,6 +212,7 @@ impl Decoder {
             nbest: n.max(1),
             beam_threshold: self.config.score_threshold,
             token_threshold: self.config.token_threshold,
+            alike: self.config.alike,
         };
         let weights = self.config.weights();
         let Some(language) = &self.language else {
@@ -234,6 +242,25 @@ impl Decoder {
             None => beam.decode_with(log_probs, &self.tokens, &guide),
         }
     }
+}
+
+/// Hypotheses whose probability is completed where fewer are asked for: the best one is usually among
+/// them.
+const COMPLETED: usize = 8;
+
+/// Gives hypotheses the probability of all their alignments: the search has lost those whose
+/// beginnings left the beam. A text that was read from several label sequences keeps what it had if
+/// that is more.
+fn complete(log_probs: ArrayView2<'_, f32>, list: &mut [Hypothesis]) -> Result<(), Error> {
+    let labels: Vec<Option<&[u32]>> = list.iter().map(|h| Some(h.tokens.as_slice())).collect();
+    let whole = label_log_probs(log_probs, &labels)?;
+    for (hypothesis, whole) in list.iter_mut().zip(whole) {
+        hypothesis.acoustic = hypothesis.acoustic.max(whole);
+        hypothesis.parts.output = hypothesis.acoustic;
+        hypothesis.score = hypothesis.acoustic + hypothesis.language;
+    }
+    list.sort_by(|a, b| b.score.total_cmp(&a.score));
+    Ok(())
 }
 
 /// The first output of characters that is not the one that is decoded.

@@ -1,6 +1,8 @@
 //! What else than the acoustic model knows which prefixes are likely: the seam between the search
 //! and language models, lexicons and hot words.
 
+use std::hash::Hash;
+
 use super::hypothesis::{Word, spelled_words};
 use crate::text::Tokens;
 
@@ -25,6 +27,9 @@ pub trait Guide {
     /// What the guide remembers of a prefix.
     type State;
 
+    /// What tells apart the states that the guide will treat differently.
+    type Future: Eq + Hash;
+
     /// The state of the empty prefix.
     fn start(&self) -> Self::State;
 
@@ -35,6 +40,10 @@ pub trait Guide {
 
     /// The state of the extended prefix. Called once for each prefix that enters the beam.
     fn advance(&self, state: &Self::State, step: Step) -> Self::State;
+
+    /// Equal for states that the guide treats alike whatever comes, up to what they were given so
+    /// far: they differ in words that a language model has forgotten. `None` if it cannot tell.
+    fn future(&self, state: &Self::State) -> Option<Self::Future>;
 
     /// Calls `each` with the label and the score of every way to end the utterance here; not at all
     /// if it cannot.
@@ -49,6 +58,7 @@ pub trait Guide {
 
 impl<G: Guide> Guide for &G {
     type State = G::State;
+    type Future = G::Future;
 
     fn start(&self) -> G::State {
         (**self).start()
@@ -60,6 +70,10 @@ impl<G: Guide> Guide for &G {
 
     fn advance(&self, state: &G::State, step: Step) -> G::State {
         (**self).advance(state, step)
+    }
+
+    fn future(&self, state: &G::State) -> Option<G::Future> {
+        (**self).future(state)
     }
 
     fn finish(&self, state: &G::State, each: impl FnMut(u32, f32)) {
@@ -77,6 +91,7 @@ pub struct Unguided;
 
 impl Guide for Unguided {
     type State = ();
+    type Future = ();
 
     fn start(&self) {}
 
@@ -85,6 +100,12 @@ impl Guide for Unguided {
     }
 
     fn advance(&self, (): &(), _step: Step) {}
+
+    /// All prefixes are alike to it; the search is for their probabilities, so that none replaces
+    /// another.
+    fn future(&self, (): &()) -> Option<()> {
+        None
+    }
 
     fn finish(&self, (): &(), mut each: impl FnMut(u32, f32)) {
         each(0, 0.0);

@@ -116,6 +116,7 @@ impl HotWords {
 
 impl Guide for HotWords {
     type State = Node;
+    type Future = Node;
 
     fn start(&self) -> Node {
         self.next(ROOT, self.space)
@@ -133,6 +134,10 @@ impl Guide for HotWords {
         self.next(*node, step.token)
     }
 
+    fn future(&self, node: &Node) -> Option<Node> {
+        Some(*node)
+    }
+
     fn finish(&self, node: &Node, mut each: impl FnMut(u32, f32)) {
         let last = self.next(*node, self.space) as usize;
         each(0, self.gained[last] - self.carried[*node as usize]);
@@ -146,6 +151,7 @@ pub struct Both<A, B>(pub A, pub B);
 
 impl<A: Guide, B: Guide> Guide for Both<A, B> {
     type State = (A::State, B::State);
+    type Future = (A::Future, B::Future);
 
     fn start(&self) -> Self::State {
         (self.0.start(), self.1.start())
@@ -163,6 +169,10 @@ impl<A: Guide, B: Guide> Guide for Both<A, B> {
             self.0.advance(&state.0, step),
             self.1.advance(&state.1, step),
         )
+    }
+
+    fn future(&self, state: &Self::State) -> Option<Self::Future> {
+        Some((self.0.future(&state.0)?, self.1.future(&state.1)?))
     }
 
     fn finish(&self, state: &Self::State, mut each: impl FnMut(u32, f32)) {

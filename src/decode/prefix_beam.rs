@@ -38,6 +38,10 @@ pub struct PrefixBeam {
     pub beam_threshold: f32,
     /// A token so many nats less probable than the frame's best one extends no prefix.
     pub token_threshold: f32,
+    /// Prefixes kept after each frame of those that are alike to the guide from there on: they end in
+    /// the same beginning of a word and differ in words before that a language model has forgotten.
+    /// A place in the beam is better given to another word. 0 keeps all.
+    pub alike: usize,
 }
 
 impl Default for PrefixBeam {
@@ -45,8 +49,9 @@ impl Default for PrefixBeam {
         Self {
             beam: 100,
             nbest: 1,
-            beam_threshold: 14.0,
-            token_threshold: 7.0,
+            beam_threshold: 18.0,
+            token_threshold: 9.0,
+            alike: 2,
         }
     }
 }
@@ -128,7 +133,7 @@ impl PrefixBeam {
 struct Search<'a, G: Guide> {
     options: &'a PrefixBeam,
     guide: &'a G,
-    prefixes: Prefixes<G::State>,
+    prefixes: Prefixes<G::State, G::Future>,
     space: Option<u32>,
     /// What was taken from all log-probabilities, so that they stay where f32 is dense.
     offset: f64,
@@ -143,6 +148,9 @@ struct Search<'a, G: Guide> {
     next_child: Vec<u32>,
     /// For each token, the entry whose child with that token is in the beam already.
     taken: Vec<u32>,
+    /// By a prefix's future: the last frame in which one of its kind entered, and how many did.
+    entered: Vec<(usize, usize)>,
+    frames: usize,
 }
 
 impl<'a, G: Guide> Search<'a, G> {
@@ -168,6 +176,8 @@ impl<'a, G: Guide> Search<'a, G> {
             first_child: Vec::new(),
             next_child: Vec::new(),
             taken: vec![NOWHERE; tokens],
+            entered: Vec::new(),
+            frames: 0,
         }
     }
 
@@ -319,15 +329,9 @@ impl<'a, G: Guide> Search<'a, G> {
     fn prune(&mut self, best: f32) {
         let least = best - self.options.beam_threshold;
         self.candidates.retain(|candidate| candidate.score >= least);
-        let beam = self.options.beam.max(1);
-        if self.candidates.len() > beam {
-            self.candidates
-                .select_nth_unstable_by(beam - 1, Candidate::order);
-            self.candidates.truncate(beam);
-        }
     }
 
-    /// Makes the candidates that are left the new beam.
+    /// Makes the best candidates the new beam.
     fn enter(&mut self) {
         let best = self
             .candidates
@@ -336,28 +340,64 @@ impl<'a, G: Guide> Search<'a, G> {
             .fold(f32::NEG_INFINITY, f32::max);
         let shift = if best.is_finite() { best } else { 0.0 };
         self.offset += f64::from(shift);
+        self.frames += 1;
         self.next.clear();
-        for candidate in &self.candidates {
-            let entry = self.beam[candidate.entry as usize];
-            let Candidate { step, guide, .. } = *candidate;
-            let (prefix, last) = if step == STAY {
-                (entry.prefix, entry.last)
-            } else {
-                let prefix = self
-                    .prefixes
-                    .extended(entry.prefix, step, guide, self.guide);
-                (prefix, step.token)
+        let beam = self.options.beam.max(1);
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let mut left = candidates.as_mut_slice();
+        while self.next.len() < beam && !left.is_empty() {
+            // Twice what is missing: some are left out because others are alike.
+            let wanted = match self.options.alike {
+                0 => beam - self.next.len(),
+                _ => 2 * (beam - self.next.len()),
             };
-            self.prefixes.set_slot(prefix, self.next.len() as u32);
-            self.next.push(Entry {
-                prefix,
-                last,
-                blank: candidate.blank - shift,
-                label: candidate.label - shift,
-                total: candidate.total - shift,
-            });
+            let (chosen, others) = best_of(left, wanted);
+            for candidate in chosen.iter() {
+                if self.next.len() == beam {
+                    break;
+                }
+                self.enter_one(candidate, shift);
+            }
+            left = others;
         }
+        self.candidates = candidates;
         std::mem::swap(&mut self.beam, &mut self.next);
+    }
+
+    fn enter_one(&mut self, candidate: &Candidate, shift: f32) {
+        let entry = self.beam[candidate.entry as usize];
+        let Candidate { step, guide, .. } = *candidate;
+        let (prefix, last) = if step == STAY {
+            (entry.prefix, entry.last)
+        } else {
+            let prefix = self
+                .prefixes
+                .extended(entry.prefix, step, guide, self.guide);
+            (prefix, step.token)
+        };
+        if self.options.alike > 0
+            && let Some(future) = self.prefixes.future(prefix)
+        {
+            if future >= self.entered.len() {
+                self.entered.resize(future + 1, (0, 0));
+            }
+            let (frame, count) = &mut self.entered[future];
+            if *frame != self.frames {
+                (*frame, *count) = (self.frames, 0);
+            }
+            if *count == self.options.alike {
+                return;
+            }
+            *count += 1;
+        }
+        self.prefixes.set_slot(prefix, self.next.len() as u32);
+        self.next.push(Entry {
+            prefix,
+            last,
+            blank: candidate.blank - shift,
+            label: candidate.label - shift,
+            total: candidate.total - shift,
+        });
     }
 
     fn finish(self, tokens: &Tokens) -> Vec<Hypothesis> {
@@ -406,6 +446,16 @@ impl Entry {
         };
         before + log_prob
     }
+}
+
+/// The `count` best candidates, best first, and the others.
+fn best_of(candidates: &mut [Candidate], count: usize) -> (&mut [Candidate], &mut [Candidate]) {
+    if candidates.len() > count && count > 0 {
+        candidates.select_nth_unstable_by(count - 1, Candidate::order);
+    }
+    let (chosen, others) = candidates.split_at_mut(count.min(candidates.len()));
+    chosen.sort_unstable_by(Candidate::order);
+    (chosen, others)
 }
 
 fn merge_equal_texts(hypotheses: &mut Vec<Hypothesis>) {
@@ -481,6 +531,7 @@ mod tests {
 
     impl Guide for Pairs {
         type State = u32;
+        type Future = ();
 
         fn start(&self) -> u32 {
             0
@@ -492,6 +543,10 @@ mod tests {
 
         fn advance(&self, _before: &u32, step: Step) -> u32 {
             step.token
+        }
+
+        fn future(&self, _: &Self::State) -> Option<()> {
+            None
         }
 
         fn finish(&self, before: &u32, mut each: impl FnMut(u32, f32)) {

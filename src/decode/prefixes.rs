@@ -1,5 +1,8 @@
 //! The tree of prefixes that a search has met.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use super::{Guide, Step};
 
 /// A prefix: its place in the tree.
@@ -12,9 +15,11 @@ const NONE: u32 = u32::MAX;
 
 /// All prefixes that entered the beam once, each there once: one that left it and comes back is
 /// found again, so that its descendants still in the beam stay its descendants.
-pub(super) struct Prefixes<S> {
+pub(super) struct Prefixes<S, F> {
     nodes: Vec<Node>,
     states: Vec<S>,
+    /// A number for each last token and guide's future.
+    futures: HashMap<(u32, F), u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -27,9 +32,11 @@ struct Node {
     guide: f32,
     /// Place in the beam, where the beam says so of the same prefix.
     slot: u32,
+    /// The number of what is ahead of it.
+    future: u32,
 }
 
-impl<S> Prefixes<S> {
+impl<S, F: Eq + Hash> Prefixes<S, F> {
     pub fn new(start: S) -> Self {
         let root = Node {
             parent: NONE,
@@ -41,10 +48,12 @@ impl<S> Prefixes<S> {
             next_sibling: NONE,
             guide: 0.0,
             slot: 0,
+            future: NONE,
         };
         Self {
             nodes: vec![root],
             states: vec![start],
+            futures: HashMap::new(),
         }
     }
 
@@ -82,8 +91,15 @@ impl<S> Prefixes<S> {
         self.node(prefix).step
     }
 
+    /// A number from 0 that prefixes share whose last tokens are equal and which the guide treats
+    /// alike from there on; `None` if it cannot tell.
+    pub fn future(&self, prefix: Prefix) -> Option<usize> {
+        let future = self.node(prefix).future;
+        (future != NONE).then_some(future as usize)
+    }
+
     /// The prefix extended by a step, made if it is not there; the guide gives the step `score`.
-    pub fn extended<G: Guide<State = S>>(
+    pub fn extended<G: Guide<State = S, Future = F>>(
         &mut self,
         prefix: Prefix,
         step: Step,
@@ -101,6 +117,10 @@ impl<S> Prefixes<S> {
         let child = self.nodes.len() as Prefix;
         let score = self.guide(prefix) + score;
         let state = guide.advance(self.state(prefix), step);
+        let next = self.futures.len() as u32;
+        let future = guide.future(&state).map_or(NONE, |future| {
+            *self.futures.entry((step.token, future)).or_insert(next)
+        });
         let parent = &mut self.nodes[prefix as usize];
         let next_sibling = std::mem::replace(&mut parent.first_child, child);
         self.nodes.push(Node {
@@ -110,6 +130,7 @@ impl<S> Prefixes<S> {
             next_sibling,
             guide: score,
             slot: 0,
+            future,
         });
         self.states.push(state);
         child

@@ -16,6 +16,7 @@ pub(super) const EXACT: PrefixBeam = PrefixBeam {
     nbest: 100_000,
     beam_threshold: f32::INFINITY,
     token_threshold: f32::INFINITY,
+    alike: 0,
 };
 
 /// The probability of every label sequence, by enumerating all `V^T` paths.

@@ -72,7 +72,7 @@ const IMPOSSIBLE: f32 = -1e5;
 const ALIGNED_AT_ONCE: usize = 32;
 
 /// `ln p` of texts under an output of characters with `[T, V]` log-probabilities, summed over all
-/// alignments (Graves et al. 2006, section 4.1).
+/// alignments.
 ///
 /// # Errors
 /// Log-probabilities that are not finite.
@@ -81,17 +81,34 @@ pub fn text_log_probs(
     tokens: &Tokens,
     texts: &[&str],
 ) -> Result<Vec<f32>, Error> {
-    let mut scores = vec![IMPOSSIBLE; texts.len()];
-    let encoded: Vec<(usize, Vec<u32>)> = texts
+    let encoded: Vec<Option<Vec<u32>>> = texts
+        .iter()
+        .map(|text| tokens.encode_text(text).ok())
+        .collect();
+    let encoded: Vec<Option<&[u32]>> = encoded.iter().map(Option::as_deref).collect();
+    label_log_probs(log_probs, &encoded)
+}
+
+/// `ln p` of label sequences under an output with `[T, V]` log-probabilities, summed over all
+/// alignments (Graves et al. 2006, section 4.1); very low for one that is not there or too long.
+///
+/// # Errors
+/// Log-probabilities that are not finite.
+pub(super) fn label_log_probs(
+    log_probs: ArrayView2<'_, f32>,
+    labels: &[Option<&[u32]>],
+) -> Result<Vec<f32>, Error> {
+    let mut scores = vec![IMPOSSIBLE; labels.len()];
+    let possible: Vec<(usize, &[u32])> = labels
         .iter()
         .enumerate()
-        .filter_map(|(place, text)| Some((place, tokens.encode_text(text).ok()?)))
+        .filter_map(|(place, target)| Some((place, (*target)?)))
         .filter(|(_, target)| ctc::feasible(log_probs.nrows(), target).is_ok())
         .collect();
-    for group in encoded.chunks(ALIGNED_AT_ONCE) {
+    for group in possible.chunks(ALIGNED_AT_ONCE) {
         let packing = Arc::new(Packing::new(vec![log_probs.nrows(); group.len()])?);
         let packed = packing.pack(&vec![log_probs.reborrow(); group.len()])?;
-        let targets: Vec<Vec<u32>> = group.iter().map(|(_, target)| target.clone()).collect();
+        let targets: Vec<Vec<u32>> = group.iter().map(|(_, target)| target.to_vec()).collect();
         let loss = ctc::loss(&packed, &packing, &targets)?;
         for ((place, _), nats) in group.iter().zip(loss.per_utterance) {
             scores[*place] = -nats;

@@ -195,6 +195,8 @@ pub fn tune(
         };
         next = match trials.len() {
             ROUNDS.. => None,
+            // The last round is theirs if no earlier one was.
+            last if last + 1 == ROUNDS && !tried(&zero) => Some(zero),
             _ => Some(fewest_errors(&pools, point))
                 .filter(|point| !tried(point))
                 .or(Some(zero).filter(|zero| !tried(zero))),

@@ -109,8 +109,10 @@ pub struct WordState {
     unknown: Option<End>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
+/// Where a word stands that has begun.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// At a node of the tree; before the word at its root.
     Tree(Node),
     /// In a word that is not in the tree.
     Outside,
@@ -222,6 +224,7 @@ impl<'a> WordGuide<'a> {
 
 impl Guide for WordGuide<'_> {
     type State = WordState;
+    type Future = (Context, Place);
 
     fn start(&self) -> WordState {
         self.before_word(self.ngram.start())
@@ -271,6 +274,10 @@ impl Guide for WordGuide<'_> {
         }
     }
 
+    fn future(&self, state: &WordState) -> Option<Self::Future> {
+        Some((state.context, state.place))
+    }
+
     fn finish(&self, state: &WordState, mut each: impl FnMut(u32, f32)) {
         if state.place == Place::Tree(ROOT) {
             each(0, self.stop(state.context));
@@ -318,6 +325,7 @@ mod tests {
     use ndarray::Array2;
     use proptest::prelude::*;
 
+    use super::super::PrefixBeam;
     use super::super::reference::{EXACT, enumerate, ngram};
     use super::*;
 
@@ -470,6 +478,53 @@ mod tests {
             // Exactly the same phones may be cut into the same words in two ways; each is a path.
             check(&log_probs, &tokens, &guide, |labels| segment(&entries, labels));
         }
+    }
+
+    proptest! {
+        /// The model is a bigram: behind the same two words all texts have the same future.
+        #[test]
+        fn few_prefixes_are_alike(log_probs in log_probs(4), alike in 1usize..3) {
+            let symbols = ["<blank>", " ", "a", "b"].map(String::from).to_vec();
+            let tokens = Tokens::from_symbols(symbols).unwrap();
+            let ngram = ngram(ARPA);
+            let tree = spell(&ngram, &tokens);
+            let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
+            let beam = PrefixBeam { alike, ..EXACT };
+            let mut counts = BTreeMap::new();
+            for hypothesis in beam.decode_with(log_probs.view(), &tokens, &guide) {
+                let words: Vec<_> = hypothesis.text.split_whitespace().collect();
+                // The word before tells apart who is in the last word, and the last who is behind it.
+                let last = words[words.len().saturating_sub(2)..].join(" ");
+                *counts.entry(last).or_insert(0) += 1;
+            }
+            prop_assert!(counts.values().all(|&count| count <= 2 * alike), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_beam_finds_more_where_few_prefixes_are_alike() {
+        let symbols = ["<blank>", " ", "a", "b"].map(String::from).to_vec();
+        let tokens = Tokens::from_symbols(symbols).unwrap();
+        let ngram = ngram(ARPA);
+        let tree = spell(&ngram, &tokens);
+        let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
+        let mut rng = crate::train::stream(1, "alike", 0, 0);
+        let mut gain = 0.0;
+        for _ in 0..40 {
+            let log_probs = Array2::from_shape_fn((40, 4), |_| {
+                -rand::RngExt::random_range(&mut rng, 0.5f32..3.0)
+            });
+            let best = |alike| {
+                let beam = PrefixBeam {
+                    beam: 6,
+                    alike,
+                    ..EXACT
+                };
+                beam.decode_with(log_probs.view(), &tokens, &guide)[0].score
+            };
+            gain += best(1) - best(0);
+        }
+        assert!(gain > 0.0, "{gain}");
     }
 
     #[test]
