@@ -415,6 +415,11 @@ fn words_come_with_their_times_in_the_formats_of_other_programs() {
     assert_eq!(fields[3], format!("{:.3}", end - start));
     assert_eq!(fields[4], "seven");
 
+    assert_eq!(formatted("trn"), "seven (7_jackson_0)\n");
+    let seconds = object["seconds"].as_f64().unwrap();
+    let stm = format!("7_jackson_0 1 7_jackson_0 0.000 {seconds:.3} seven\n");
+    assert_eq!(formatted("stm"), stm);
+
     let time = |seconds: f64| format!("00:00:{seconds:06.3}");
     let cue = format!("{} --> {}\nseven\n", time(start), time(end));
     assert_eq!(formatted("vtt"), format!("WEBVTT\n\n{cue}\n"));

@@ -10,7 +10,7 @@ use super::transcribe::{Format, Job, id, listed, model_name, named, object, stem
 use crate::nn::Precision;
 use crate::recognise::{
     LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript, ctm,
-    read_lexicon, srt, textgrid, vtt,
+    read_lexicon, srt, stm, textgrid, trn, vtt,
 };
 
 /// Find when each word of a known text was said.
@@ -114,6 +114,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
                         Format::Text => lines(&transcript),
                         Format::Json => object(job, &transcript, tokens, &name).to_string() + "\n",
                         Format::Ctm => ctm(&stem(job), &transcript),
+                        Format::Stm => stm(&stem(job), &transcript),
+                        Format::Trn => trn(&stem(job), &transcript),
                         Format::Srt => srt(&transcript),
                         Format::Vtt => vtt(&transcript),
                         Format::Textgrid => textgrid(&transcript, tokens),

@@ -14,7 +14,8 @@ use crate::decode::HotPhrase;
 use crate::nn::Precision;
 use crate::recognise::{
     Description, LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript,
-    WindowResult, Windows, ctm, ctm_words, embedded_names, read_description, srt, textgrid, vtt,
+    WindowResult, Windows, ctm, ctm_words, embedded_names, read_description, srt, stm, textgrid,
+    trn, vtt,
 };
 use crate::text::Tokens;
 
@@ -87,6 +88,10 @@ pub enum Format {
     Json,
     /// NIST's CTM: a word a line with its times and confidence, for `sclite`.
     Ctm,
+    /// NIST's STM: a line for each stretch between quiet places, a reference for `sclite`.
+    Stm,
+    /// NIST's trn: `words (ID)`, for `sclite`.
+    Trn,
     /// SubRip subtitles, of one recording.
     Srt,
     /// WebVTT subtitles, of one recording.
@@ -115,7 +120,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args.format.is_document() && jobs.len() > 1 {
         return Err("--format srt, vtt and textgrid hold one recording: give one FILE".into());
     }
-    if args.stream && (jobs.len() > 1 || args.format.is_document()) {
+    let streams = matches!(args.format, Format::Text | Format::Json | Format::Ctm);
+    if args.stream && (jobs.len() > 1 || !streams) {
         return Err("--stream prints one recording, as text, json or ctm".into());
     }
     let files = ModelFiles::find(&name)?;
@@ -167,6 +173,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
                                 + "\n"
                         }
                         Format::Ctm => ctm(&stem(job), &transcript),
+                        Format::Stm => stm(&stem(job), &transcript),
+                        Format::Trn => trn(&stem(job), &transcript),
                         Format::Srt => srt(&transcript),
                         Format::Vtt => vtt(&transcript),
                         Format::Textgrid => textgrid(&transcript, decoded_tokens(&recogniser)),

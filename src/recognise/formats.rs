@@ -1,4 +1,4 @@
-//! Timed words as other programs read them: CTM, subtitles, TextGrid.
+//! Recordings as other programs read them: CTM, STM, trn, subtitles, TextGrid.
 
 use std::fmt::Write;
 
@@ -27,6 +27,30 @@ pub fn ctm_words<'a>(id: &str, words: impl IntoIterator<Item = &'a RecognisedWor
         );
     }
     out
+}
+
+/// NIST's STM, a stretch of speech a line: `ID channel speaker start end words`, as `sclite -r FILE stm`
+/// reads references. A stretch is a window of the recording; those without words are left out. The
+/// speaker is not known: the recording stands for him.
+pub fn stm(id: &str, transcript: &Transcript) -> String {
+    let id = id.replace(char::is_whitespace, "_");
+    let mut out = String::new();
+    let spoken = transcript.windows.iter().filter(|w| !w.text.is_empty());
+    for window in spoken {
+        let start = milliseconds(window.start);
+        let end = milliseconds(window.start + window.seconds).max(start + 1);
+        let (start, end) = (seconds(start), seconds(end));
+        let _ = writeln!(out, "{id} 1 {id} {start} {end} {}", window.text);
+    }
+    out
+}
+
+/// NIST's trn, a recording a line: `words (ID)`, as `sclite -i spu_id` reads it.
+pub fn trn(id: &str, transcript: &Transcript) -> String {
+    let id = id.replace(char::is_whitespace, "_");
+    format!("{} ({id})\n", transcript.text)
+        .trim_start()
+        .to_owned()
 }
 
 /// SubRip subtitles.
@@ -293,6 +317,13 @@ mod tests {
             vtt(&said),
             "WEBVTT\n\n00:00:00.100 --> 00:00:01.000\none two\n\n01:01:01.000 --> 01:01:01.500\nthree\n\n"
         );
+    }
+
+    #[test]
+    fn a_recording_in_which_nothing_was_said_has_a_line_in_trn_and_none_in_stm() {
+        let said = transcript(&[], 1.0);
+        assert_eq!(trn("a b", &said), "(a_b)\n");
+        assert_eq!(stm("a b", &said), "");
     }
 
     #[test]

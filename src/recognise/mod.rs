@@ -11,7 +11,7 @@ mod windows;
 
 pub use crate::nn::{Storage, read_weights, write_weights};
 pub use files::{ModelFiles, embedded_names};
-pub use formats::{ctm, ctm_words, srt, textgrid, vtt};
+pub use formats::{ctm, ctm_words, srt, stm, textgrid, trn, vtt};
 pub use language::{
     LanguageChoice, read_language, read_lexicon, read_rescorer, rescorer_files, search_files,
 };
