@@ -77,7 +77,7 @@ impl Default for Config {
             open_vocabulary: weights.open_vocabulary,
             token_threshold: 9.0,
             score_threshold: 18.0,
-            alike: 2,
+            alike: 4,
             hot_boost: 8.0,
             nbest: 100,
             combine: 0.0,

@@ -117,10 +117,7 @@ impl<S, F: Eq + Hash> Prefixes<S, F> {
         let child = self.nodes.len() as Prefix;
         let score = self.guide(prefix) + score;
         let state = guide.advance(self.state(prefix), step);
-        let next = self.futures.len() as u32;
-        let future = guide.future(&state).map_or(NONE, |future| {
-            *self.futures.entry((step.token, future)).or_insert(next)
-        });
+        let future = self.number(step.token, guide.future(&state));
         let parent = &mut self.nodes[prefix as usize];
         let next_sibling = std::mem::replace(&mut parent.first_child, child);
         self.nodes.push(Node {
@@ -134,6 +131,68 @@ impl<S, F: Eq + Hash> Prefixes<S, F> {
         });
         self.states.push(state);
         child
+    }
+
+    /// How many prefixes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Forgets all prefixes that neither are among `kept` nor begin one of them, and gives those of
+    /// `kept` their new places. Futures have new numbers.
+    pub fn forget_all_but<G: Guide<State = S, Future = F>>(
+        &mut self,
+        kept: &mut [&mut Prefix],
+        guide: &G,
+    ) {
+        let mut needed = vec![false; self.nodes.len()];
+        for prefix in kept.iter() {
+            let mut at = **prefix;
+            while at != NONE && !std::mem::replace(&mut needed[at as usize], true) {
+                at = self.node(at).parent;
+            }
+        }
+        needed[ROOT as usize] = true;
+        // Parents come before their children, so that a prefix's new place is known when they are met.
+        let mut places = vec![NONE; self.nodes.len()];
+        let nodes = std::mem::take(&mut self.nodes);
+        let states = std::mem::take(&mut self.states);
+        self.futures.clear();
+        for (old, (node, state)) in nodes.into_iter().zip(states).enumerate() {
+            if !needed[old] {
+                continue;
+            }
+            let place = self.nodes.len() as Prefix;
+            places[old] = place;
+            let parent = places.get(node.parent as usize).copied().unwrap_or(NONE);
+            let next_sibling = match self.nodes.get_mut(parent as usize) {
+                Some(parent) => std::mem::replace(&mut parent.first_child, place),
+                None => NONE,
+            };
+            let future = match node.future {
+                NONE => NONE,
+                _ => self.number(node.step.token, guide.future(&state)),
+            };
+            self.nodes.push(Node {
+                parent,
+                first_child: NONE,
+                next_sibling,
+                future,
+                ..node
+            });
+            self.states.push(state);
+        }
+        for prefix in kept {
+            **prefix = places[**prefix as usize];
+        }
+    }
+
+    /// The number of what is ahead of a prefix.
+    fn number(&mut self, token: u32, future: Option<F>) -> u32 {
+        let next = self.futures.len() as u32;
+        future.map_or(NONE, |future| {
+            *self.futures.entry((token, future)).or_insert(next)
+        })
     }
 
     /// The steps that made the prefix, first to last.
