@@ -24,7 +24,7 @@ pub fn write(marks: &[bool], to: &mut Writer) {
 }
 
 /// How many bits are set before one, if that is set itself. `begin` is the byte at which they begin.
-#[inline]
+#[inline(always)]
 pub fn rank(bytes: &[u8], begin: usize, at: usize) -> Option<u32> {
     let block = begin + at / BLOCK * (COUNT + BLOCK / 8);
     let within = at % BLOCK;

@@ -19,6 +19,7 @@ mod bits;
 mod build;
 mod close;
 mod codes;
+mod counting;
 mod expand;
 mod header;
 mod map;

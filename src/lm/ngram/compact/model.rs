@@ -17,6 +17,7 @@ use super::super::trie::{NEVER, Trie};
 use super::bits::read;
 use super::build::compact;
 use super::codes::PLAIN;
+use super::counting::counting_bits;
 use super::header::{Header, MAGIC, MOST_ORDERS, Outline};
 use super::map::Bytes;
 use super::marks;
@@ -274,6 +275,15 @@ impl NGram {
     /// [`Self::score`], and how long an n-gram the model had.
     #[inline]
     pub fn find(&self, state: State, word: u32) -> Match {
+        counting_bits(
+            #[inline(always)]
+            || self.find_anywhere(state, word),
+        )
+    }
+
+    /// [`Self::find`] in the instructions of whoever calls it.
+    #[inline(always)]
+    fn find_anywhere(&self, state: State, word: u32) -> Match {
         let bytes = self.level_bytes();
         let word = if (word as usize) < self.header.words {
             word as usize
@@ -484,6 +494,8 @@ mod tests {
                     let expected = trie.log10_prob(&history);
                     let distribution = model.distribution(state);
                     let (log10_prob, next) = model.score(state, word);
+                    let found = model.find(state, word);
+                    prop_assert_eq!(found, model.find_anywhere(state, word));
                     prop_assert!((log10_prob - expected).abs() < 1e-4, "{:?}: {} {}", history, log10_prob, expected);
                     if word != START {
                         prop_assert!((distribution[word as usize] - expected).abs() < 1e-4);

@@ -122,14 +122,14 @@ impl Rising {
     }
 
     /// The number at a place; outside, whatever is there.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, bytes: &[u8], at: usize) -> u64 {
         let block = self.block(bytes, at / BLOCK);
         block.number(bytes, at % BLOCK, select(bytes, block.begin, at % BLOCK, 0))
     }
 
     /// The number at a place, and the next.
-    #[inline]
+    #[inline(always)]
     pub fn pair(&self, bytes: &[u8], at: usize) -> (u64, u64) {
         let block = self.block(bytes, at / BLOCK);
         let within = at % BLOCK;
@@ -143,7 +143,7 @@ impl Rising {
 
     /// The place in `within` whose number exceeds that before `within` (0 before all) by `excess`;
     /// the numbers of `within` rise without pause.
-    #[inline]
+    #[inline(always)]
     pub fn find_behind(&self, bytes: &[u8], within: Range<usize>, excess: u64) -> Option<usize> {
         let Some(before) = within.start.checked_sub(1) else {
             return self.find(bytes, within, excess);
@@ -168,7 +168,7 @@ impl Rising {
     }
 
     /// The place of a number among those of `within`, which rise without pause.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, bytes: &[u8], within: Range<usize>, number: u64) -> Option<usize> {
         if within.is_empty() {
             return None;
