@@ -71,6 +71,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return Err("--format srt, vtt and textgrid hold one recording: give one FILE".into());
     }
     let files = ModelFiles::find(&name)?;
+    super::runtime(args.precision);
     let settings = Settings {
         precision: args.precision,
         language: LanguageChoice::None,

@@ -21,6 +21,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::nn::{Path, Precision, Runtime};
+
 /// Why a command stopped: the one line that stderr gets. Any library error converts into it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -88,6 +90,20 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What computes in a precision on this machine; says so where it is not what was asked for.
+fn runtime(precision: Precision) -> Runtime {
+    let runtime = Runtime::new(precision);
+    if let Some(line) = fallback(precision, runtime.path) {
+        eprintln!("hearken: {line}");
+    }
+    runtime
+}
+
+fn fallback(wanted: Precision, path: Path) -> Option<String> {
+    (wanted == Precision::Bf16 && !path.is_bf16())
+        .then(|| format!("this machine has no bf16 instructions: computing in f32 ({path})"))
+}
+
 fn fail(failure: &Failure) -> ExitCode {
     // A reader that closed our stdout early (`| head`) is not a failure of ours.
     if let Some(io) = failure.downcast_ref::<std::io::Error>()
@@ -98,4 +114,17 @@ fn fail(failure: &Failure) -> ExitCode {
     let line = failure.to_string().replace('\n', " ");
     let _ = writeln!(std::io::stderr(), "hearken: {line}");
     ExitCode::from(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f32_in_place_of_bf16_is_said() {
+        let line = fallback(Precision::Bf16, Path::Portable).unwrap();
+        assert!(line.contains("f32 (portable)"), "{line}");
+        assert_eq!(fallback(Precision::Auto, Path::Portable), None);
+        assert_eq!(fallback(Precision::F32, Path::Portable), None);
+    }
 }

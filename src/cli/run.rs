@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use super::Failure;
 use super::log::Log;
 use crate::experiment::{Experiment, RunOptions, Study, plan_of, run as run_experiment, run_study};
-use crate::nn::{Precision, Runtime};
 use crate::recognise::Storage;
 
 /// Run an experiment file: prepare, features, train, decode, score, report.
@@ -68,13 +67,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let runtime = Runtime::new(experiment.precision);
-    if experiment.precision == Precision::Bf16 && !runtime.path.is_bf16() {
-        eprintln!(
-            "this machine has no bf16 instructions: computing in f32 ({})",
-            runtime.path
-        );
-    }
+    super::runtime(experiment.precision);
     let mut log = Log::new(3, "frames", |value| format!("{:.1}%", 100.0 * value));
     let (dir, results) = run_experiment(&experiment, &options, &mut log)?;
     log.finish();

@@ -125,6 +125,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return Err("--stream prints one recording, as text, json or ctm".into());
     }
     let files = ModelFiles::find(&name)?;
+    super::runtime(args.precision);
     let hot_words = match &args.hot_words {
         Some(path) => hot_words(path, &read_description(&files)?)?,
         None => Vec::new(),

@@ -13,7 +13,7 @@ use crate::decode::{self, DevUtterance, Method};
 use crate::experiment::dev_utterances;
 use crate::features::Store;
 use crate::lm::ngram::{self, NGram};
-use crate::nn::{Precision, Runtime};
+use crate::nn::Precision;
 use crate::recognise::{
     LanguageChoice, ModelFiles, Recogniser, Settings, read_language, read_rescorer, rescorer_files,
     rewrite_model, search_files,
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         &files,
         &description,
         &choice.unwrap_or_default(),
-        Runtime::new(args.precision),
+        super::runtime(args.precision),
     )?;
     let dev = dev_set(&args, &recogniser)?;
     if dev.iter().all(|utterance| utterance.reference.is_empty()) {

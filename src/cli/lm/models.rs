@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::lm::rnn::Memory;
 use crate::lm::{Error, LanguageModel, Mixture, Model, Unit};
-use crate::nn::{Precision, Runtime};
+use crate::nn::Precision;
 
 /// Which model, or which mixture of models.
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ impl Models {
         remembering: &Remembering,
         work: impl Work,
     ) -> Result<(), crate::cli::Failure> {
-        let runtime = Runtime::new(self.precision);
+        let runtime = super::super::runtime(self.precision);
         let mut models = self
             .models
             .iter()
