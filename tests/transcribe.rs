@@ -445,3 +445,23 @@ fn a_format_of_one_recording_refuses_two() {
     assert!(stdout(&output).is_empty());
     assert!(stderr(&output).contains("one FILE"), "{}", stderr(&output));
 }
+
+#[test]
+fn hot_words_of_a_model_that_reads_phones_are_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let hot = dir.path().join("hot");
+    std::fs::write(&hot, "jackson\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .args(["transcribe", "--model", "english", "--hot-words"])
+        .arg(&hot)
+        .arg(data("english/251-118436-0000.wav"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).is_empty());
+    assert!(
+        stderr(&output).contains("reads phones"),
+        "{}",
+        stderr(&output)
+    );
+}

@@ -43,7 +43,7 @@ pub struct Args {
     /// Hypotheses in JSON, best first.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     nbest: u16,
-    /// Width of the beam, instead of the model's; 1 is the best path.
+    /// Width of the beam, instead of the model's; with --lm none, 1 is the best path.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     beam: Option<u32>,
     /// The language model instead of the model's own: an n-gram as ARPA or compact binary, or

@@ -60,6 +60,12 @@ impl Decoder {
                         .into(),
                 ));
             }
+            _ if tokens.space().is_none() => {
+                return Err(Error::Config(
+                    "hot words are spelled in characters, and this model's search reads phones: give a model that is decoded from characters (`decode.output`)"
+                        .into(),
+                ));
+            }
             phrases => Some(
                 HotWords::new(phrases, tokens)
                     .map_err(|error| Error::Config(format!("hot words: {error}")))?,
