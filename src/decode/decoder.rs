@@ -126,6 +126,7 @@ impl Decoder {
                 if self.has_second_pass() {
                     self.second_pass(outputs, &mut list)?;
                 }
+                rank(&mut list);
                 list.truncate(n);
                 list
             }
@@ -152,7 +153,7 @@ impl Decoder {
         self.other.as_ref().filter(|_| wanted)
     }
 
-    /// Brings a list into the order that the other output and the other language model give it.
+    /// Gives a list the scores of the other output and of the other language model.
     fn second_pass(
         &self,
         outputs: &[ArrayView2<'_, f32>],
@@ -184,11 +185,6 @@ impl Decoder {
                 hypothesis.language += config.alpha * change;
             }
         }
-        for hypothesis in list.iter_mut() {
-            hypothesis.score = hypothesis.acoustic + hypothesis.language;
-        }
-        // Stable: equals keep the order of the first pass.
-        list.sort_by(|a, b| b.score.total_cmp(&a.score));
         Ok(())
     }
 
@@ -263,10 +259,16 @@ fn complete(log_probs: ArrayView2<'_, f32>, list: &mut [Hypothesis]) -> Result<(
     for (hypothesis, whole) in list.iter_mut().zip(whole) {
         hypothesis.acoustic = hypothesis.acoustic.max(whole);
         hypothesis.parts.output = hypothesis.acoustic;
+    }
+    Ok(())
+}
+
+/// Sums each hypothesis's score and puts the best first. Stable: equals keep the order of the search.
+fn rank(list: &mut [Hypothesis]) {
+    for hypothesis in list.iter_mut() {
         hypothesis.score = hypothesis.acoustic + hypothesis.language;
     }
     list.sort_by(|a, b| b.score.total_cmp(&a.score));
-    Ok(())
 }
 
 /// The first output of characters that is not the one that is decoded.
