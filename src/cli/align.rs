@@ -1,16 +1,12 @@
 //! `hearken align`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use rayon::prelude::*;
-
 use super::Failure;
-use super::transcribe::{Format, Job, id, listed, model_name, named, object, stem, windows};
+use super::transcribe::{Format, Job, id, in_groups, listed, model_name, named, windows, written};
 use crate::nn::Precision;
 use crate::recognise::{
-    LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript, ctm,
-    read_lexicon, srt, stm, textgrid, trn, vtt,
+    LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript, read_lexicon,
 };
 
 /// Find when each word of a known text was said.
@@ -90,51 +86,27 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .ok_or_else(|| format!("--output {output}: the model has {} outputs", outputs.len()))?;
     let lexicon = read_lexicon(&files, description, tokens, args.lexicon.as_ref())?;
     let rate = description.features.sample_rate();
-    let mut out = std::io::stdout().lock();
-    let mut failed = 0;
-    for group in jobs.chunks(2 * rayon::current_num_threads()) {
-        let results: Vec<Result<Transcript, Failure>> = group
-            .par_iter()
-            .map(|(job, text)| {
-                let (windows, mut notices) = windows(job, rate)?;
-                let mut transcript = recogniser
-                    .align(windows, text, output, lexicon.as_ref())
-                    .map_err(|error| named(error.into(), &id(job)))?;
-                notices.append(&mut transcript.notices);
-                transcript.notices = notices;
-                Ok(transcript)
-            })
-            .collect();
-        for ((job, _), result) in group.iter().zip(results) {
-            match result {
-                Ok(transcript) => {
-                    for doubtful in doubtful(&transcript, args.doubt) {
-                        eprintln!("{}: {doubtful}", id(job));
-                    }
-                    let text = match args.format {
-                        Format::Text => lines(&transcript),
-                        Format::Json => object(job, &transcript, tokens, &name).to_string() + "\n",
-                        Format::Ctm => ctm(&stem(job), &transcript),
-                        Format::Stm => stm(&stem(job), &transcript),
-                        Format::Trn => trn(&stem(job), &transcript),
-                        Format::Srt => srt(&transcript),
-                        Format::Vtt => vtt(&transcript),
-                        Format::Textgrid => textgrid(&transcript, tokens),
-                    };
-                    out.write_all(text.as_bytes())?;
-                }
-                Err(failure) if jobs.len() == 1 => return Err(failure),
-                Err(failure) => {
-                    failed += 1;
-                    eprintln!("hearken: {}", failure.to_string().replace('\n', " "));
-                }
+    in_groups(
+        &jobs,
+        |(job, text)| {
+            let (windows, mut notices) = windows(job, rate)?;
+            let mut transcript = recogniser
+                .align(windows, text, output, lexicon.as_ref())
+                .map_err(|error| named(error.into(), &id(job)))?;
+            notices.append(&mut transcript.notices);
+            transcript.notices = notices;
+            Ok(transcript)
+        },
+        |(job, _), transcript| {
+            for doubtful in doubtful(transcript, args.doubt) {
+                eprintln!("{}: {doubtful}", id(job));
             }
-        }
-    }
-    match failed {
-        0 => Ok(()),
-        _ => Err(format!("{failed} of {} recordings failed", jobs.len()).into()),
-    }
+            match args.format {
+                Format::Text => lines(transcript),
+                format => written(format, job, transcript, tokens, &name),
+            }
+        },
+    )
 }
 
 /// The recordings with their texts.

@@ -146,44 +146,48 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return stream(&recogniser, job, args.format, args.nbest.into());
     }
     let mut said = BTreeSet::new();
-    let mut failed = 0;
-    let mut out = std::io::stdout().lock();
     let alone = jobs.len() == 1;
     let shows_progress = alone && std::io::stderr().is_terminal();
-    // In groups, so that results come in order and as they are ready, and memory stays bounded.
+    let tokens = decoded_tokens(&recogniser);
+    in_groups(
+        &jobs,
+        |job| {
+            let mut heard = Progress::of(job, shows_progress);
+            let transcript = recognise(&recogniser, job, args.nbest.into(), &mut |window| {
+                heard.until(window.start + window.seconds);
+            });
+            heard.clear();
+            transcript
+        },
+        |job, transcript| {
+            say_once(&mut said, job, transcript);
+            match args.format {
+                Format::Text => line(job, &transcript.text, alone) + "\n",
+                format => written(format, job, transcript, tokens, &name),
+            }
+        },
+    )
+}
+
+/// Works on recordings in parallel and prints what `print` makes of each, in their order, past those that
+/// fail; fails in the end if any did. In groups, so that results come as they are ready and memory stays
+/// bounded.
+pub fn in_groups<J: Sync>(
+    jobs: &[J],
+    work: impl Fn(&J) -> Result<Transcript, Failure> + Sync,
+    mut print: impl FnMut(&J, &Transcript) -> String,
+) -> Result<(), Failure> {
+    let mut failed = 0;
+    let mut out = std::io::stdout().lock();
     for group in jobs.chunks(2 * rayon::current_num_threads()) {
-        let results: Vec<Result<Transcript, Failure>> = group
-            .par_iter()
-            .map(|job| {
-                let mut heard = Progress::of(job, shows_progress);
-                let transcript = recognise(&recogniser, job, args.nbest.into(), &mut |window| {
-                    heard.until(window.start + window.seconds);
-                });
-                heard.clear();
-                transcript
-            })
-            .collect();
+        let results: Vec<Result<Transcript, Failure>> = group.par_iter().map(&work).collect();
         for (job, result) in group.iter().zip(results) {
             match result {
                 Ok(transcript) => {
-                    say_once(&mut said, job, &transcript);
-                    let text = match args.format {
-                        Format::Text => line(job, &transcript.text, alone) + "\n",
-                        Format::Json => {
-                            object(job, &transcript, decoded_tokens(&recogniser), &name).to_string()
-                                + "\n"
-                        }
-                        Format::Ctm => ctm(&stem(job), &transcript),
-                        Format::Stm => stm(&stem(job), &transcript),
-                        Format::Trn => trn(&stem(job), &transcript),
-                        Format::Srt => srt(&transcript),
-                        Format::Vtt => vtt(&transcript),
-                        Format::Textgrid => textgrid(&transcript, decoded_tokens(&recogniser)),
-                    };
-                    out.write_all(text.as_bytes())?;
+                    out.write_all(print(job, &transcript).as_bytes())?;
                     out.flush()?;
                 }
-                Err(failure) if alone => return Err(failure),
+                Err(failure) if jobs.len() == 1 => return Err(failure),
                 Err(failure) => {
                     failed += 1;
                     eprintln!("hearken: {}", failure.to_string().replace('\n', " "));
@@ -194,6 +198,26 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match failed {
         0 => Ok(()),
         _ => Err(format!("{failed} of {} recordings failed", jobs.len()).into()),
+    }
+}
+
+/// A recording in a format; as text its words.
+pub fn written(
+    format: Format,
+    job: &Job,
+    transcript: &Transcript,
+    tokens: &Tokens,
+    model: &str,
+) -> String {
+    match format {
+        Format::Text => transcript.text.clone() + "\n",
+        Format::Json => object(job, transcript, tokens, model).to_string() + "\n",
+        Format::Ctm => ctm(&stem(job), transcript),
+        Format::Stm => stm(&stem(job), transcript),
+        Format::Trn => trn(&stem(job), transcript),
+        Format::Srt => srt(transcript),
+        Format::Vtt => vtt(transcript),
+        Format::Textgrid => textgrid(transcript, tokens),
     }
 }
 
@@ -396,7 +420,7 @@ pub fn id(job: &Job) -> String {
 }
 
 /// What references call a recording: a file by its stem.
-pub fn stem(job: &Job) -> String {
+fn stem(job: &Job) -> String {
     match job {
         Job::File(path) => path
             .file_stem()
@@ -422,12 +446,7 @@ fn line(job: &Job, text: &str, alone: bool) -> String {
 }
 
 /// A recording as an object of JSON; `tokens` are those that its words are made of.
-pub fn object(
-    job: &Job,
-    transcript: &Transcript,
-    tokens: &Tokens,
-    model: &str,
-) -> serde_json::Value {
+fn object(job: &Job, transcript: &Transcript, tokens: &Tokens, model: &str) -> serde_json::Value {
     let symbols = tokens.symbols();
     let windows: Vec<serde_json::Value> = transcript
         .windows
