@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+#[cfg(target_arch = "x86_64")]
+use super::gemm::{amx::Amx, kernel::Kernel};
 
 /// What a config asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -92,9 +94,8 @@ impl Path {
             Path::Bf16Avx512 => {
                 Path::Avx512.is_available() && is_x86_feature_detected!("avx512bf16")
             }
-            // No kernel uses the tiles yet.
             #[cfg(target_arch = "x86_64")]
-            Path::Bf16Amx => false,
+            Path::Bf16Amx => Path::Bf16Avx512.is_available() && Amx::detect().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }

@@ -12,6 +12,8 @@ pub(in crate::nn) struct Avx512(());
 pub(super) const ROWS: usize = 14;
 pub(super) const HALF: usize = 16;
 pub(super) const COLUMNS: usize = 2 * HALF;
+/// See [`Kernel::BLOCK`].
+pub(super) const BLOCK: usize = 384;
 /// Packing stores whole registers of sixteen lanes where a row panel has fourteen.
 pub(super) const SLACK: usize = 16 - ROWS;
 
@@ -20,6 +22,7 @@ impl Kernel for Avx512 {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 1;
+    const BLOCK: usize = BLOCK;
     const SLACK: usize = SLACK;
 
     fn detect() -> Option<Self> {
@@ -49,7 +52,7 @@ impl Kernel for Avx512 {
         place: Place,
     ) {
         assert!(a.len() >= words * ROWS && b.len() >= words * COLUMNS);
-        let out = Out::new(addend, c, place);
+        let out = Out::new(addend, c, place, ROWS);
         macro_rules! by_rows {
             ($($n:literal)*) => {
                 match place.rows {
@@ -77,9 +80,10 @@ pub(super) struct Out {
 }
 
 impl Out {
-    /// Checks that the tile lies within `c`, and the addend's row within its own.
-    pub(super) fn new(addend: Addend, c: &mut [f32], place: Place) -> Self {
-        assert!(place.fits(c.len(), ROWS, HALF));
+    /// Checks that the tile lies within `c` and has no more than `rows` rows, and that the addend's
+    /// row lies within its own.
+    pub(super) fn new(addend: Addend, c: &mut [f32], place: Place, rows: usize) -> Self {
+        assert!(place.fits(c.len(), rows, HALF));
         let c = c.as_mut_ptr();
         let (addend, addend_stride) = match addend {
             Addend::Zero => (std::ptr::null(), 0),

@@ -2,7 +2,7 @@ use std::arch::x86_64::*;
 
 use ndarray::ArrayView2;
 
-use super::avx512::{COLUMNS, HALF, Out, ROWS, SLACK, lane_mask, transpose};
+use super::avx512::{BLOCK, COLUMNS, HALF, Out, ROWS, SLACK, lane_mask, transpose};
 use super::kernel::{Addend, Kernel, Place};
 use super::pack::with_unit_stride;
 
@@ -17,6 +17,7 @@ impl Kernel for Bf16 {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 2;
+    const BLOCK: usize = BLOCK;
     const SLACK: usize = SLACK;
 
     fn detect() -> Option<Self> {
@@ -51,7 +52,7 @@ impl Kernel for Bf16 {
         place: Place,
     ) {
         assert!(a.len() >= words * ROWS && b.len() >= words * COLUMNS);
-        let out = Out::new(addend, c, place);
+        let out = Out::new(addend, c, place, ROWS);
         macro_rules! by_rows {
             ($($n:literal)*) => {
                 match place.rows {
@@ -103,9 +104,26 @@ fn as_pairs(x: __m512i) -> __m512bh {
 /// The bf16 of `low`, then those of `high`, to nearest even.
 #[target_feature(enable = "avx512f,avx512bf16")]
 #[inline]
-fn rounded(low: __m512, high: __m512) -> __m512i {
+pub(super) fn rounded(low: __m512, high: __m512) -> __m512i {
     // SAFETY: both are 64 bytes for which every pattern is valid.
     unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) }
+}
+
+/// Sixteen pairs of bf16: the first of `even` and the first of `odd`, and so on.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+#[inline]
+pub(super) fn interleaved(even: __m512, odd: __m512) -> __m512i {
+    // SAFETY: the array has as many bytes as the register.
+    let order = unsafe { _mm512_loadu_epi16(INTERLEAVE.as_ptr().cast()) };
+    _mm512_permutexvar_epi16(order, rounded(even, odd))
+}
+
+/// The transpose of a block of 16 × 16 pairs.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn transposed(block: [__m512i; 16]) -> [__m512i; 16] {
+    // SAFETY: arrays of as many registers, of which every pattern is valid as either.
+    unsafe { std::mem::transmute(transpose(std::mem::transmute::<_, [__m512; 16]>(block))) }
 }
 
 /// `lanes [≤ 16, k]` → sixteen pairs at the start of each row of `out [⌈k / 2⌉, WIDTH]`.
@@ -113,7 +131,7 @@ fn rounded(low: __m512, high: __m512) -> __m512i {
 /// # Safety
 /// AVX-512F, BW and BF16; `out` has room for `WIDTH · (⌈k / 2⌉ - 1) + 16` pairs.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn pack<const WIDTH: usize>(lanes: ArrayView2<f32>, out: *mut u32) {
+pub(super) unsafe fn pack<const WIDTH: usize>(lanes: ArrayView2<f32>, out: *mut u32) {
     let lanes = with_unit_stride(lanes);
     let (data, depth) = (lanes.as_ptr(), lanes.ncols());
     let [row_stride, column_stride] = [lanes.strides()[0], lanes.strides()[1]];
@@ -122,33 +140,28 @@ unsafe fn pack<const WIDTH: usize>(lanes: ArrayView2<f32>, out: *mut u32) {
     // others masked), one of whose axes is contiguous; stores are of sixteen pairs at `k / 2 · WIDTH`.
     unsafe {
         if row_stride == 1 || lanes.nrows() <= 1 {
-            let order = _mm512_loadu_epi16(INTERLEAVE.as_ptr().cast());
             for k in (0..depth).step_by(2) {
                 let row = data.wrapping_offset(k as isize * column_stride);
                 let even = _mm512_maskz_loadu_ps(mask, row);
                 let odd = if k + 1 < depth { mask } else { 0 };
                 let odd = _mm512_maskz_loadu_ps(odd, row.wrapping_offset(column_stride));
-                let pairs = _mm512_permutexvar_epi16(order, rounded(even, odd));
+                let pairs = interleaved(even, odd);
                 _mm512_storeu_epi32(out.add(k / 2 * WIDTH).cast(), pairs);
             }
             return;
         }
         for k in (0..depth).step_by(32) {
             let some = (depth - k).min(32);
-            let mut block = [_mm512_setzero_ps(); 16];
+            let mut block = [_mm512_setzero_si512(); 16];
             for (r, block) in block.iter_mut().enumerate().take(lanes.nrows()) {
                 let row = data.offset(r as isize * row_stride).add(k);
                 let low = _mm512_maskz_loadu_ps(lane_mask(some), row);
                 let high = lane_mask(some.saturating_sub(16));
                 let high = _mm512_maskz_loadu_ps(high, row.wrapping_add(16));
-                *block = _mm512_castsi512_ps(rounded(low, high));
+                *block = rounded(low, high);
             }
-            for (i, x) in transpose(block)
-                .into_iter()
-                .enumerate()
-                .take(some.div_ceil(2))
-            {
-                let pairs = _mm512_castps_si512(x);
+            let pairs = transposed(block).into_iter().take(some.div_ceil(2));
+            for (i, pairs) in pairs.enumerate() {
                 _mm512_storeu_epi32(out.add((k / 2 + i) * WIDTH).cast(), pairs);
             }
         }

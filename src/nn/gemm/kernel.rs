@@ -41,7 +41,8 @@ impl Place {
 /// A register tile of one instruction set. A value of the type is the proof that the processor
 /// has the instructions.
 pub(in crate::nn) trait Kernel: Copy + Send + Sync {
-    /// What one lane of an operand holds: an f32, or a pair of bf16 of neighbouring `k`.
+    /// What one lane of an operand holds: an f32, a pair of bf16 of neighbouring `k`, or
+    /// a row of a tile.
     type Word: Copy + Default + Send + Sync;
     /// Rows of a full tile.
     const ROWS: usize;
@@ -51,6 +52,9 @@ pub(in crate::nn) trait Kernel: Copy + Send + Sync {
     const COLUMNS: usize = 2 * Self::HALF;
     /// Values of `k` in one word.
     const DEPTH: usize;
+    /// Depth of a block of the inner dimension, in words: such a block of `B`'s panel and of
+    /// `A`'s stays in the first two levels of cache.
+    const BLOCK: usize;
     /// Words past a panel of rows that [`Kernel::pack_rows`] may overwrite.
     const SLACK: usize;
 

@@ -15,7 +15,10 @@
 //! | `Avx2` | 6 × 16 | f32 | f32, fused |
 //! | `Avx512` | 14 × 32 | f32 | f32, fused |
 //! | `Bf16Avx512` | 14 × 32 | bf16, to nearest even | f32, pairs of `k` |
+//! | `Bf16Amx` | 32 × 32 | bf16, to nearest even | f32, 32 of `k` at a time |
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod amx;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -74,6 +77,8 @@ enum Panels {
     Avx512(Packed<avx512::Avx512>),
     #[cfg(target_arch = "x86_64")]
     Bf16(Packed<bf16::Bf16>),
+    #[cfg(target_arch = "x86_64")]
+    Amx(Packed<amx::Amx>),
 }
 
 impl PackedB {
@@ -86,6 +91,8 @@ impl PackedB {
             Path::Avx512 => Kernel::detect().map(|kernel| Panels::Avx512(Packed::new(kernel, b))),
             #[cfg(target_arch = "x86_64")]
             Path::Bf16Avx512 => Kernel::detect().map(|kernel| Panels::Bf16(Packed::new(kernel, b))),
+            #[cfg(target_arch = "x86_64")]
+            Path::Bf16Amx => Kernel::detect().map(|kernel| Panels::Amx(Packed::new(kernel, b))),
             _ => None,
         };
         Self {
@@ -134,6 +141,8 @@ impl PackedB {
             Panels::Avx512(b) => b.product(a, start, c, stride),
             #[cfg(target_arch = "x86_64")]
             Panels::Bf16(b) => b.product(a, start, c, stride),
+            #[cfg(target_arch = "x86_64")]
+            Panels::Amx(b) => b.product(a, start, c, stride),
         }
     }
 }

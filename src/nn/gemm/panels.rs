@@ -5,10 +5,6 @@ use super::Start;
 use super::buffer::Buffer;
 use super::kernel::{Addend, Kernel, Place};
 
-/// Depth of a block of the inner dimension, in words: such a block of `B`'s panel and of `A`'s
-/// stays in the first two levels of cache.
-const BLOCK_WORDS: usize = 384;
-
 /// `B [k, n]` in panels of `COLUMNS` columns, each `[words of k, COLUMNS]`, one after the other.
 pub(in crate::nn) struct Packed<K: Kernel> {
     kernel: K,
@@ -92,7 +88,7 @@ impl<K: Kernel> Packed<K> {
         let blocks = RowPanels::of::<K>(a.nrows());
         let mut k = 0;
         while k < self.inner {
-            let depth = (BLOCK_WORDS * K::DEPTH).min(self.inner - k);
+            let depth = (K::BLOCK * K::DEPTH).min(self.inner - k);
             let words = depth.div_ceil(K::DEPTH);
             blocks.pack(self.kernel, a.slice(s![.., k..k + depth]), packed_a);
             let start = if k == 0 { start } else { Start::Accumulate };

@@ -145,27 +145,22 @@ fn the_same_bytes_on_any_number_of_threads_and_beside_any_rows() {
 
 #[test]
 fn bf16_operands_are_rounded_to_nearest_even() {
-    if !Path::Bf16Avx512.is_available() {
-        eprintln!("unverified here: this processor lacks avx512_bf16");
-        return;
-    }
-    // Halfway between two bf16: the even one, below and above.
-    for (x, rounded) in [
-        (1.0 + 1.0 / 256.0, 1.0),
-        (1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0),
-    ] {
-        for m in [1, 2] {
-            let a = vec![x; m];
-            let mut c = vec![0.0; m];
-            product(
-                Path::Bf16Avx512,
-                matrix(&a, m, 1),
-                matrix(&[1.0], 1, 1),
-                Start::Zero,
-                &mut c,
-                1,
-            );
-            assert_eq!(c, vec![rounded; m]);
+    for path in [Path::Bf16Avx512, Path::Bf16Amx] {
+        if !path.is_available() {
+            eprintln!("unverified here: this processor lacks {path}");
+            continue;
+        }
+        // Halfway between two bf16: the even one, below and above.
+        for (x, rounded) in [
+            (1.0 + 1.0 / 256.0, 1.0),
+            (1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0),
+        ] {
+            for m in [1, 2] {
+                let (a, mut c) = (vec![x; m], vec![0.0; m]);
+                let one = matrix(&[1.0], 1, 1);
+                product(path, matrix(&a, m, 1), one, Start::Zero, &mut c, 1);
+                assert_eq!(c, vec![rounded; m], "{path}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::gemm::{avx512::Avx512, bf16::Bf16};
+use super::super::gemm::{amx::Amx, avx512::Avx512, bf16::Bf16};
 use super::Cell;
 use super::cells::{Cells, LstmFrame, cells};
 
@@ -79,4 +79,4 @@ fn splat(x: f32) -> V {
     _mm512_set1_ps(x)
 }
 
-cells!("avx512f", Avx512, Bf16);
+cells!("avx512f", Avx512, Bf16, Amx);

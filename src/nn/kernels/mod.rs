@@ -27,7 +27,7 @@ use super::gemm::kernel::Kernel;
 use super::gemm::panels::Packed;
 use super::gemm::{self, PackedB, Start};
 #[cfg(target_arch = "x86_64")]
-use super::gemm::{avx2::Avx2, avx512::Avx512, bf16::Bf16};
+use super::gemm::{amx::Amx, avx2::Avx2, avx512::Avx512, bf16::Bf16};
 use super::packing::Stretch;
 use super::recurrence::{self as plain, Carry, Direction, WeightGradients, matrix, matrix_mut};
 use super::{Cell, Path};
@@ -48,6 +48,8 @@ enum Recurrent {
     Avx512(Packed<Avx512>),
     #[cfg(target_arch = "x86_64")]
     Bf16(Packed<Bf16>),
+    #[cfg(target_arch = "x86_64")]
+    Amx(Packed<Amx>),
 }
 
 impl Weights {
@@ -64,6 +66,10 @@ impl Weights {
                 #[cfg(target_arch = "x86_64")]
                 Path::Bf16Avx512 => Bf16::detect()
                     .map(|kernel| Recurrent::Bf16(recurrence::pack(kernel, direction))),
+                #[cfg(target_arch = "x86_64")]
+                Path::Bf16Amx => {
+                    Amx::detect().map(|kernel| Recurrent::Amx(recurrence::pack(kernel, direction)))
+                }
                 _ => None,
             };
         Self {
@@ -106,6 +112,10 @@ pub(super) fn forward(
         }
         #[cfg(target_arch = "x86_64")]
         Recurrent::Bf16(w) => {
+            recurrence::forward(w, direction, stretch, gates, output, cells, carry)
+        }
+        #[cfg(target_arch = "x86_64")]
+        Recurrent::Amx(w) => {
             recurrence::forward(w, direction, stretch, gates, output, cells, carry)
         }
     }
@@ -155,6 +165,10 @@ pub(super) fn backward(
         }),
         #[cfg(target_arch = "x86_64")]
         Path::Bf16Avx512 => Bf16::detect().map(|kernel| {
+            recurrence::backward(kernel, direction, gates, cells, start.1, d_output, d_bias)
+        }),
+        #[cfg(target_arch = "x86_64")]
+        Path::Bf16Amx => Amx::detect().map(|kernel| {
             recurrence::backward(kernel, direction, gates, cells, start.1, d_output, d_bias)
         }),
         _ => None,
