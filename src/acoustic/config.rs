@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Concatenation, Error, SpecAugment};
+use super::{Concatenation, Error, SpecAugment, Warp};
 use crate::nn::{Cell, RecurrentConfig};
 
 /// The architecture.
@@ -151,6 +151,9 @@ pub struct TaskConfig {
     pub speeds: Vec<f64>,
     /// SpecAugment's masks.
     pub specaugment: SpecAugment,
+    /// Other vocal tracts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warp: Option<Warp>,
     /// Utterances chained to longer ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concatenation: Option<Concatenation>,
@@ -162,6 +165,7 @@ impl Default for TaskConfig {
             average: Average::Frames,
             speeds: vec![1.0],
             specaugment: SpecAugment::default(),
+            warp: None,
             concatenation: None,
         }
     }
@@ -177,6 +181,9 @@ impl TaskConfig {
             return Err(Error::Config(
                 "`augment.speeds` must be one or more numbers from 0.5 to 2".into(),
             ));
+        }
+        if let Some(warp) = &self.warp {
+            warp.check()?;
         }
         if let Some(concatenation) = &self.concatenation {
             concatenation.check()?;

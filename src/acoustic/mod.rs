@@ -13,6 +13,7 @@ mod model;
 mod objective;
 mod specaugment;
 mod task;
+mod warp;
 
 pub use concatenation::Concatenation;
 pub use config::{Average, Config, OutputConfig, TaskConfig};
@@ -22,6 +23,7 @@ pub use model::{AcousticModel, Output};
 pub use objective::{ErrorUnit, ExpectedLoss};
 pub use specaugment::SpecAugment;
 pub use task::AcousticTask;
+pub use warp::Warp;
 
 /// What can be wrong with an acoustic model or its data.
 #[derive(Debug, thiserror::Error)]

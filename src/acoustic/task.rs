@@ -177,10 +177,16 @@ impl Task for AcousticTask {
     fn load(&self, epoch: usize, plan: &Vec<Chain>, rng: &mut Rng) -> Result<Batch, train::Error> {
         let mut features = Vec::with_capacity(plan.len());
         for chain in plan {
-            let utterances = chain
+            let mut utterances = chain
                 .iter()
                 .map(|&choice| self.train.read(self.version(choice)))
                 .collect::<Result<Vec<_>, _>>()?;
+            if let Some(warp) = &self.config.warp {
+                let groups = self.mask_groups;
+                utterances
+                    .iter_mut()
+                    .for_each(|features| warp.apply(features, groups, rng));
+            }
             let views: Vec<ArrayView2<'_, f32>> = utterances.iter().map(|u| u.view()).collect();
             let mut matrix = concatenate(Axis(0), &views)
                 .map_err(|error| Error::Data(format!("{}: {error}", self.name(chain))))?;

@@ -249,6 +249,14 @@ impl Experiment {
             .map_err(|error| refuse(error.to_string()))?;
         if let Some(lm) = &self.lm {
             lm.check().map_err(refuse)?;
+            let trained: Vec<String> = self.data.train.iter().map(SetConfig::name).collect();
+            let asked = lm.domain.iter().flat_map(|domain| &domain.transcripts);
+            if let Some(unknown) = asked.into_iter().find(|&name| !trained.contains(name)) {
+                return Err(refuse(format!(
+                    "`lm.domain.transcripts`: `{unknown}` is no set of `data.train`, which has {}",
+                    trained.join(", ")
+                )));
+            }
         }
         let phones = self
             .model

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::domain::{DomainConfig, Transcripts};
 use super::sets::hash;
 use super::{Error, RunOptions};
 use crate::lm::Source;
 use crate::lm::ngram::{self, Estimation, InMemory, Limit, NGram, Reading, Trie};
 use crate::lm::ngram::{VocabularyLimit, compact};
 use crate::lm::rnn;
-use crate::lm::{MAX_LINE, Mixture, Unit};
+use crate::lm::{MAX_LINE, Unit};
 use crate::pronounce::{self, Guesses, LetterToSound, Training};
 use crate::recognise::rescorer_files;
 use crate::text::{Lexicon, Tokens};
@@ -46,7 +47,7 @@ pub struct LanguageConfig {
     /// Keeps so many of the n-grams of two words and more, those that matter most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ngrams: Option<usize>,
-    /// Texts nearer to what is to be recognised, for a second model that is mixed in.
+    /// Texts nearer to what is to be recognised, for models that are mixed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<DomainConfig>,
     /// Bits of the stored values; plain f32 by default.
@@ -64,18 +65,6 @@ pub struct LanguageConfig {
     pub rnn: Option<PathBuf>,
     /// Whether the weights of `[decode]` are tuned on the dev data.
     pub tune: bool,
-}
-
-/// The second model of a mixture, over the words of the first: `[lm.domain]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct DomainConfig {
-    /// The texts to estimate it from.
-    pub texts: Vec<PathBuf>,
-    /// The text that chooses the weights of the mixture.
-    pub dev: PathBuf,
-    /// Words of its longest n-grams.
-    pub order: usize,
 }
 
 impl Default for LanguageConfig {
@@ -108,8 +97,11 @@ impl LanguageConfig {
         if self.prune_entropy.is_some() && self.ngrams.is_some() {
             return Err("`lm.ngrams` and `lm.prune-entropy` exclude each other".into());
         }
-        if self.order == 0 || self.domain.as_ref().is_some_and(|domain| domain.order == 0) {
+        if self.order == 0 {
             return Err("`lm.order` must be at least 1".into());
+        }
+        if let Some(domain) = &self.domain {
+            domain.check()?;
         }
         if self.ngram.is_some() && self.domain.is_some() {
             return Err("`lm.domain` needs the `lm.texts` to mix its model with".into());
@@ -129,6 +121,7 @@ impl LanguageConfig {
     pub(super) fn ngram(
         &self,
         options: &RunOptions,
+        transcripts: &Transcripts,
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, Error> {
         if let Some(file) = &self.ngram {
@@ -139,19 +132,16 @@ impl LanguageConfig {
             return self.finish(ngram::read(&path)?);
         }
         let texts = find_all(&self.texts, options)?;
+        let mut sources = texts.clone();
         let domain = match &self.domain {
-            Some(domain) => Some((
-                domain.order,
-                find_all(&domain.texts, options)?,
-                find(&domain.dev, options)?,
-            )),
+            Some(domain) => {
+                let found = domain.find(options, transcripts)?;
+                sources.extend(found.files());
+                Some(found)
+            }
             None => None,
         };
-        let mut sources = texts.clone();
-        if let Some((_, texts, dev)) = &domain {
-            sources.extend(texts.iter().chain([dev]).cloned());
-        }
-        let cached = self.cached(&sources, options)?;
+        let cached = self.cached(&sources, transcripts, options)?;
         if cached.is_file() {
             return read(&cached);
         }
@@ -163,23 +153,17 @@ impl LanguageConfig {
         let vocabulary = self
             .vocabulary
             .map_or(VocabularyLimit::All, VocabularyLimit::MostFrequent);
-        let mut trie = self.estimate(&texts, self.order, self.prune.clone(), vocabulary)?;
-        if let Some((order, texts, dev)) = domain {
-            let words = trie.vocabulary.words().map(str::to_owned).collect();
-            let near = self.estimate(&texts, order, Vec::new(), VocabularyLimit::Listed(words))?;
-            let models = [trie, near];
-            let queried = models
-                .iter()
-                .map(|model| NGram::from_trie("the n-gram".into(), model, None))
-                .collect::<Result<Vec<_>, _>>()?;
-            let weights = Mixture::tuned(queried, &dev, MAX_LINE)?.weights();
-            say(&format!(
-                "mixed {:.4} with {:.4} of a {order}-gram from {} texts",
-                weights[0],
-                weights[1],
-                texts.len()
-            ));
-            trie = ngram::mix(&models, &weights)?;
+        let sources = open_all(&texts)?;
+        let mut trie = self.estimate(sources, self.order, self.prune.clone(), vocabulary, None)?;
+        if let Some(domain) = domain {
+            let near = |sources| {
+                let words = trie.vocabulary.words().map(str::to_owned).collect();
+                let words = VocabularyLimit::Listed(words);
+                let fallback = Some(ngram::FALLBACK);
+                self.estimate(sources, domain.order(), Vec::new(), words, fallback)
+            };
+            let near = domain.models(near)?;
+            trie = domain.mix(trie, near, say)?;
         }
         let bytes = self.finish(trie)?;
         if let Some(folder) = cached.parent() {
@@ -194,20 +178,17 @@ impl LanguageConfig {
 
     fn estimate(
         &self,
-        texts: &[PathBuf],
+        sources: Vec<Source>,
         order: usize,
         prune: Vec<u64>,
         vocabulary: VocabularyLimit,
+        discount_fallback: Option<[f32; 3]>,
     ) -> Result<Trie, Error> {
-        let sources = texts
-            .iter()
-            .map(|text| Source::open(text))
-            .collect::<Result<Vec<_>, _>>()?;
         let estimation = Estimation {
             order,
             prune,
             vocabulary,
-            discount_fallback: None,
+            discount_fallback,
             reading: Reading {
                 unit: match self.characters {
                     true => Unit::Character,
@@ -291,7 +272,12 @@ impl LanguageConfig {
     }
 
     /// Where the estimated model is kept: named by all that it depends on.
-    fn cached(&self, texts: &[PathBuf], options: &RunOptions) -> Result<PathBuf, Error> {
+    fn cached(
+        &self,
+        texts: &[PathBuf],
+        transcripts: &Transcripts,
+        options: &RunOptions,
+    ) -> Result<PathBuf, Error> {
         let mut parts = vec![format!(
             "{:?} {:?}",
             Self {
@@ -311,6 +297,7 @@ impl LanguageConfig {
             let modified = metadata.modified().ok();
             parts.push(format!("{text:?} {} {modified:?}", metadata.len()));
         }
+        parts.extend(transcripts.lines().map(str::to_owned));
         let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
         let name = format!("{}.bin", &hash(&parts)[..16]);
         Ok(options.runs.join("cache").join("lm").join(name))
@@ -320,11 +307,17 @@ impl LanguageConfig {
 /// Memory for texts and n-grams; what goes beyond is sorted in temporary files.
 const MEMORY: usize = 4 << 30;
 
-fn find_all(files: &[PathBuf], options: &RunOptions) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn find_all(files: &[PathBuf], options: &RunOptions) -> Result<Vec<PathBuf>, Error> {
     files.iter().map(|file| find(file, options)).collect()
 }
 
-fn find(file: &Path, options: &RunOptions) -> Result<PathBuf, Error> {
+/// The texts, opened.
+pub(super) fn open_all(texts: &[PathBuf]) -> Result<Vec<Source>, Error> {
+    let sources = texts.iter().map(|text| Source::open(text));
+    Ok(sources.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn find(file: &Path, options: &RunOptions) -> Result<PathBuf, Error> {
     let roots = [
         options.data_root.as_deref(),
         options.experiment_dir.as_deref(),

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod config;
+mod domain;
 mod identity;
 mod language;
 mod measure;
@@ -13,6 +14,7 @@ mod run;
 mod sets;
 
 pub use config::{Data, Experiment, Features, SetConfig};
+pub use domain::DomainConfig;
 pub use language::LanguageConfig;
 pub use measure::dev_utterances;
 pub use memory::{Point, Study, StudyResults, run_study};

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::domain::Transcripts;
 use super::identity::identity;
 use super::measure::{dev_utterances, measure};
 use super::results::{TrainSet, today};
 use super::sets::{Part, Places, Prepared, hash};
-use super::{Error, Experiment, Results, SetConfig, write_report};
+use super::{Error, Experiment, LanguageConfig, Results, SetConfig, write_report};
 use crate::acoustic::{AcousticModel, AcousticTask, DataSet, Initial, initialise_from};
 use crate::decode::{self, Decoder, Method};
 use crate::features::{Normalisation, Recipe, Stats, Store};
@@ -328,12 +329,38 @@ fn language_files(
         return Ok(BTreeMap::new());
     };
     let mut say = |line: &str| observer.note(line);
-    let bytes = lm.ngram(options, &mut say)?;
+    let transcripts = transcripts(experiment, lm, options, &mut say)?;
+    let bytes = lm.ngram(options, &transcripts, &mut say)?;
     let ngram = NGram::from_bytes("the n-gram", bytes.clone())?;
     let lexicon = lm.lexicon(&ngram, lexicon, options, &mut say)?;
     let mut files = search_files(bytes, &ngram, lexicon.as_ref(), &Tokens::phones());
     files.extend(lm.recurrent(options)?);
     Ok(files)
+}
+
+/// The transcripts that the language model asks for, as the normalisation leaves them.
+fn transcripts(
+    experiment: &Experiment,
+    lm: &LanguageConfig,
+    options: &RunOptions,
+    say: &mut dyn FnMut(&str),
+) -> Result<Transcripts, Error> {
+    let mut transcripts = Transcripts::default();
+    let Some(domain) = &lm.domain else {
+        return Ok(transcripts);
+    };
+    let places = places(options);
+    for (role, set, part, _) in sets(experiment) {
+        let lines = match role {
+            "train" if domain.transcripts.contains(&set.name()) => &mut transcripts.train,
+            "dev" if domain.dev.is_none() => &mut transcripts.dev,
+            _ => continue,
+        };
+        let (utterances, _) = places.manifest(&set, say)?;
+        let utterances = utterances.iter().filter(|u| part.holds(&u.id));
+        lines.extend(utterances.map(|u| experiment.normalise.apply(&u.text)));
+    }
+    Ok(transcripts)
 }
 
 fn places(options: &RunOptions) -> Places<'_> {

@@ -243,7 +243,7 @@ impl Part {
 
     /// Whether an utterance belongs to the part: decided by a hash of its ID, so that neither the
     /// order nor the number of utterances matters.
-    fn holds(self, id: &str) -> bool {
+    pub fn holds(self, id: &str) -> bool {
         let digest = Sha256::digest(id.as_bytes());
         let number = digest[..4]
             .iter()

@@ -1,7 +1,5 @@
 //! Several models as one, by linear interpolation: `p(w | h) = Σ λᵢ pᵢ(w | h)`.
 
-use std::path::Path;
-
 use super::Error;
 use super::model::LanguageModel;
 use super::source::Source;
@@ -52,7 +50,7 @@ impl<M: LanguageModel> Mixture<M> {
     ///
     /// # Errors
     /// Those of [`Self::new`] and [`Self::tune_on`].
-    pub fn tuned(models: Vec<M>, text: &Path, max_line: usize) -> Result<Self, Error> {
+    pub fn tuned(models: Vec<M>, text: Source, max_line: usize) -> Result<Self, Error> {
         let equal = vec![1.0 / models.len() as f64; models.len()];
         let mut mixture = Self::new(models, &equal)?;
         mixture.tune_on(text, max_line)?;
@@ -92,10 +90,10 @@ impl<M: LanguageModel> Mixture<M> {
     ///
     /// # Errors
     /// A text that cannot be read; a line longer than `max_line` bytes; a model that fails.
-    pub fn tune_on(&mut self, text: &Path, max_line: usize) -> Result<(), Error> {
+    pub fn tune_on(&mut self, text: Source, max_line: usize) -> Result<(), Error> {
         let unit = self.vocabulary.unit();
         let mut sentences = Vec::new();
-        Source::open(text)?.for_each_line(max_line, |line, _| -> Result<(), Error> {
+        text.for_each_line(max_line, |line, _| -> Result<(), Error> {
             sentences.push(self.vocabulary.encode(line, unit));
             Ok(())
         })?;

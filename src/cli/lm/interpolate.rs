@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::out::Out;
 use crate::cli::Failure;
 use crate::lm::ngram::{NGram, mix, read};
-use crate::lm::{MAX_LINE, Mixture};
+use crate::lm::{MAX_LINE, Mixture, Source};
 
 /// Mix several n-gram models into one, with the weights that suit a text.
 ///
@@ -46,7 +46,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 .zip(&models)
                 .map(|(name, model)| NGram::from_trie(name, model, None));
             let queried = queried.collect::<Result<Vec<_>, _>>()?;
-            Mixture::tuned(queried, dev, MAX_LINE)?.weights()
+            Mixture::tuned(queried, Source::open(dev)?, MAX_LINE)?.weights()
         }
         None => args.weights,
     };

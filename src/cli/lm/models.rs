@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::lm::rnn::Memory;
-use crate::lm::{Error, LanguageModel, Mixture, Model, Unit};
+use crate::lm::{Error, LanguageModel, Mixture, Model, Source, Unit};
 use crate::nn::Precision;
 
 /// Which model, or which mixture of models.
@@ -108,7 +108,7 @@ impl Models {
         };
         let mut mixture = Mixture::new(models, weights)?;
         if let Some(dev) = &self.dev {
-            mixture.tune_on(dev, max_line)?;
+            mixture.tune_on(Source::open(dev)?, max_line)?;
             mixture.forget()?;
         }
         for (name, weight) in names.iter().zip(mixture.weights()) {
