@@ -687,6 +687,33 @@ fn a_recurrent_model_is_trained_scored_mixed_and_writes() {
 }
 
 #[test]
+fn a_recurrent_model_goes_on_from_another_with_other_text() {
+    let folder = Folder::new();
+    let model = rnn(&folder, "rnn", RNN);
+    let odd = folder.write("odd.txt", "the cat that is old and old barks\n".repeat(20));
+    let config = folder.path("rnn.toml");
+    let adapted = folder.path("adapted");
+    let begin = ["train", "--rnn", &config, "--init", &model, "--dev", &odd];
+    done(&[&begin[..], &["--out", &adapted, &odd]].concat());
+    let surprised = perplexity(&["--lm", &model, &odd]);
+    let used = perplexity(&["--lm", &adapted, &odd]);
+    assert!(used < 0.9 * surprised, "{used} {surprised}");
+    // The words are those of the first text, in the first model's order.
+    let words = |model: &str| std::fs::read(Path::new(model).join("vocabulary.xz")).unwrap();
+    assert_eq!(words(&adapted), words(&model));
+    let wider = folder.write("wider.toml", RNN.replace("cells = 32", "cells = 40"));
+    let before = folder.files();
+    let out = folder.path("out");
+    let begin = ["train", "--rnn", &wider, "--init", &model, "--dev", &odd];
+    let line = refused(&[&begin[..], &["--out", &out, &odd]].concat());
+    assert!(
+        line.contains("cells: 32") && line.contains("cells: 40"),
+        "{line}"
+    );
+    assert_eq!(folder.files(), before);
+}
+
+#[test]
 fn a_recurrent_model_over_characters_has_bits_a_character() {
     let folder = Folder::new();
     let config = RNN

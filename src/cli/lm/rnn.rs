@@ -26,6 +26,15 @@ pub struct Recurrent {
     /// The text that the best epoch is chosen by, and the learning rate halved.
     #[arg(long, value_name = "TEXT", requires = "config")]
     dev: Option<PathBuf>,
+    /// Start from the weights and the vocabulary of this recurrent model, whose `[model]` must be the
+    /// configuration's.
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "config",
+        conflicts_with = "vocab"
+    )]
+    init: Option<PathBuf>,
     /// The seed, in place of the configuration's.
     #[arg(long, value_name = "N", requires = "config")]
     seed: Option<u64>,
@@ -88,6 +97,7 @@ impl Recurrent {
                 skip_symbols: given.skip_symbols,
             },
             vocabulary: limit,
+            init: self.init.as_deref(),
             out,
             storage,
             allow_other_path: self.allow_other_path,

@@ -60,6 +60,27 @@ impl Text {
             tokens,
         })
     }
+
+    /// Reads all texts over a vocabulary that exists.
+    ///
+    /// Fails as [`encode`] does.
+    pub fn read_with(
+        sources: Vec<Source>,
+        reading: Reading,
+        vocabulary: Vocabulary,
+    ) -> Result<Self, Error> {
+        let mut tokens = Vec::new();
+        for source in sources {
+            tokens.extend(encode(source, reading, &vocabulary)?);
+        }
+        let mut counts = vec![0; vocabulary.len()];
+        tokens.iter().for_each(|&token| counts[token as usize] += 1);
+        Ok(Self {
+            vocabulary,
+            counts,
+            tokens,
+        })
+    }
 }
 
 /// The tokens of a text over a vocabulary that exists, `</s>` behind each sentence.

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config::Config;
+use super::config::{Config, ModelConfig};
 use super::directory::{Description, Provenance, write};
+use super::model::Rnn;
 use super::network::Network;
 use super::partition::Partition;
 use super::task::RnnTask;
 use super::text::{Text, encode};
 use crate::lm::ngram::{Reading, VocabularyLimit};
-use crate::lm::{Error, Source, Unit, Vocabulary};
-use crate::nn::{Runtime, Storage};
+use crate::lm::{Error, LanguageModel, Source, Unit, Vocabulary};
+use crate::nn::{Runtime, Storage, write_weights};
 use crate::train::{self, EpochRecord, Observer, Outcome, Plan, Progress};
 
 /// What a recurrent model is trained with.
@@ -25,6 +26,8 @@ pub struct Training<'a> {
     pub reading: Reading,
     /// The vocabulary, if it is not the configuration's so many most frequent words.
     pub vocabulary: Option<VocabularyLimit>,
+    /// The model directory whose weights and vocabulary training starts from, instead of random ones.
+    pub init: Option<&'a Path>,
     /// The model directory; its `training/` holds the run: checkpoint, metrics, best weights.
     pub out: &'a Path,
     /// How the model's weights are stored.
@@ -40,22 +43,34 @@ pub struct Training<'a> {
 pub fn train(training: Training, observer: &mut dyn Observer) -> Result<Outcome, Error> {
     let Training { config, out, .. } = training;
     let runtime = Runtime::new(config.precision);
-    let limit = training
-        .vocabulary
-        .unwrap_or(match config.model.vocabulary {
-            0 => VocabularyLimit::All,
-            number => VocabularyLimit::MostFrequent(number),
-        });
     let texts = training
         .texts
         .iter()
         .map(|text| text.name().to_string())
         .collect();
-    let text = Text::read(training.texts, training.reading, &limit)?;
+    let (text, network, init) = match training.init {
+        Some(dir) => {
+            let init = Rnn::open(dir, runtime)?;
+            let vocabulary = init.vocabulary().clone();
+            let text = Text::read_with(training.texts, training.reading, vocabulary)?;
+            let network = start_from(&init, &config.model, runtime)?;
+            (text, network, Some(init))
+        }
+        None => {
+            let limit = training
+                .vocabulary
+                .unwrap_or(match config.model.vocabulary {
+                    0 => VocabularyLimit::All,
+                    number => VocabularyLimit::MostFrequent(number),
+                });
+            let text = Text::read(training.texts, training.reading, &limit)?;
+            let partition = Partition::new(&config.model.softmax, &text.counts)?;
+            let bias = partition.log_shares(&text.counts);
+            let network = Network::new(&config.model, partition, bias, runtime, config.seed)?;
+            (text, network, None)
+        }
+    };
     let dev = encode(training.dev, training.reading, &text.vocabulary)?;
-    let partition = Partition::new(&config.model.softmax, &text.counts)?;
-    let bias = partition.log_shares(&text.counts);
-    let network = Network::new(&config.model, partition, bias, runtime, config.seed)?;
     observer.note(&format!(
         "{} tokens, {} of them unknown; a vocabulary of {}",
         text.tokens.len(),
@@ -67,7 +82,7 @@ pub fn train(training: Training, observer: &mut dyn Observer) -> Result<Outcome,
         network.parameters().count(),
         runtime.path
     ));
-    let identity = identity(config, &text, &dev)?;
+    let identity = identity(config, &text, &dev, init.as_ref())?;
     let characters = config.model.unit == Unit::Character;
     let task = RnnTask::new(network, text.tokens, dev, config, characters);
     let directory = Directory {
@@ -110,8 +125,37 @@ pub fn train(training: Training, observer: &mut dyn Observer) -> Result<Outcome,
     Ok(outcome)
 }
 
+/// A network with the weights of `init`; what is dropped and how is `config`'s.
+///
+/// Fails when the architectures differ, with the setting.
+fn start_from(init: &Rnn, config: &ModelConfig, runtime: Runtime) -> Result<Network, Error> {
+    let given = init.network();
+    let same = ModelConfig {
+        dropout: config.dropout,
+        ..given.config().clone()
+    };
+    if same != *config {
+        return Err(Error::Model {
+            name: init.name().to_owned(),
+            why: format!("its `[model]` is {same:?} and the configuration's is {config:?}"),
+        });
+    }
+    let partition = given.output().partition().clone();
+    let bias = vec![0.0; partition.rows()];
+    let network = Network::new(config, partition, bias, runtime, 0)?;
+    for (index, (_, value, _)) in given.parameters().iter().enumerate() {
+        network.parameters().set(index, value)?;
+    }
+    Ok(network)
+}
+
 /// A hash of all that the weights depend on.
-fn identity(config: &Config, text: &Text, dev: &[u32]) -> Result<String, Error> {
+fn identity(
+    config: &Config,
+    text: &Text,
+    dev: &[u32],
+    init: Option<&Rnn>,
+) -> Result<String, Error> {
     let config = toml::to_string(config).map_err(|error| Error::Option(error.to_string()))?;
     let mut bytes = config.into_bytes();
     for word in text.vocabulary.words() {
@@ -120,6 +164,10 @@ fn identity(config: &Config, text: &Text, dev: &[u32]) -> Result<String, Error> 
     }
     let tokens = text.tokens.iter().chain(dev);
     bytes.extend(tokens.flat_map(|token| token.to_le_bytes()));
+    if let Some(init) = init {
+        let weights = write_weights(init.network().parameters(), Storage::F32);
+        bytes.extend(weights.map_err(Error::Option)?);
+    }
     Ok(train::sha256(&bytes))
 }
 
