@@ -130,10 +130,22 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
 
 /// The seconds of the README's table of speeds are those of the file that it names, to three digits.
 #[test]
-fn the_speeds_of_the_readme_stand_in_the_benchmarks_file() {
+fn the_speeds_of_the_readme_stand_in_the_benchmarks_files() {
     let text = readme();
-    let table = text.split("| step | precision, threads |").nth(1).unwrap();
-    let file = root().join("benches/results/2026-11-25-zen4.jsonl");
+    let tables: Vec<&str> = text
+        .split("| step | precision, threads |")
+        .skip(1)
+        .collect();
+    let files = ["2026-11-25-zen4.jsonl", "2026-11-28-amx.jsonl"];
+    assert_eq!(tables.len(), files.len());
+    for (table, file) in tables.into_iter().zip(files) {
+        speeds(table, file);
+    }
+}
+
+/// Every row of a table is a row of its file with the same figures, and the other way round.
+fn speeds(table: &str, file: &str) {
+    let file = root().join("benches/results").join(file);
     let measured: Vec<serde_json::Value> = std::fs::read_to_string(file)
         .unwrap()
         .lines()

@@ -273,6 +273,52 @@ fn training_starts_from_a_model_and_names_what_does_not_match() {
 }
 
 #[test]
+fn training_on_expected_errors_goes_on_from_a_model() {
+    let dir = workplace();
+    let still = [
+        "--set",
+        "augment.specaugment.from-epoch=0",
+        "--set",
+        "model.dropout=0.0",
+    ];
+    let first = run(
+        dir.path(),
+        "first",
+        &[&still[..], &["--set", "train.epochs=40"]].concat(),
+    );
+    assert!(first.status.success(), "{}", stderr(&first));
+    let expected = ["--set", "expected-loss={samples=4,ctc-weight=0.0}"];
+    let refused = run(dir.path(), "refused", &expected);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("give `init-from`"),
+        "{}",
+        stderr(&refused)
+    );
+    let start = [
+        "--set",
+        "init-from=./first/tiny/model",
+        "--set",
+        "train.epochs=10",
+    ];
+    let second = run(
+        dir.path(),
+        "second",
+        &[&still[..], &expected, &start].concat(),
+    );
+    assert!(second.status.success(), "{}", stderr(&second));
+    let metrics =
+        std::fs::read_to_string(dir.path().join("second/tiny/train/metrics.jsonl")).unwrap();
+    let errors: Vec<f64> = metrics
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|record| record["train_loss"].as_f64().unwrap())
+        .collect();
+    // Each epoch's loss is the number of errors that was to be expected.
+    assert!(errors[9] < 0.9 * errors[0], "{errors:?}");
+}
+
+#[test]
 fn a_run_goes_on_only_with_its_own_configuration() {
     let dir = workplace();
     assert!(
@@ -420,6 +466,66 @@ fn digits_arpa() -> String {
         arpa.push_str(&format!("-1\t{digit}\n"));
     }
     arpa + "\n\\end\\\n"
+}
+
+#[test]
+fn the_transcripts_of_training_data_are_mixed_into_the_language_model() {
+    let dir = workplace();
+    // Some words are much more frequent than others, and some are rare: the discounts need both.
+    let mut state = 1u64;
+    let mut word = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let share = (state >> 33) as f64 / f64::from(1u32 << 31);
+        match (share.powi(3) * 400.0) as usize {
+            digit @ 0..10 => DIGITS[9 - digit].to_owned(),
+            other => format!("word{other}"),
+        }
+    };
+    let text: Vec<String> = (0..400)
+        .map(|_| (0..5).map(|_| word()).collect::<Vec<_>>().join(" "))
+        .collect();
+    std::fs::write(dir.path().join("text.txt"), text.join("\n")).unwrap();
+    let settings = |set: &str| {
+        let domain = format!("lm.domain={{transcripts=[\"{set}\"],order=2}}");
+        let lm = [
+            "lm.texts=[\"text.txt\"]",
+            "lm.order=2",
+            &domain,
+            "train.epochs=1",
+        ];
+        lm.iter()
+            .flat_map(|&s| ["--set".to_owned(), s.to_owned()])
+            .collect::<Vec<_>>()
+    };
+    let run = |set: &str| {
+        let settings = settings(set);
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        run(dir.path(), "runs", &settings)
+    };
+    let refused = run("digit");
+    assert_eq!(refused.status.code(), Some(1));
+    let line = stderr(&refused);
+    assert!(
+        line.contains("`digit` is no set of `data.train`, which has digits"),
+        "{line}"
+    );
+    let output = run("digits");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let line = stderr(&output);
+    assert!(line.contains("of a 2-gram from 10 transcripts"), "{line}");
+    // Digits alone, as the dev data have them, are nothing that the text has.
+    let share: f64 = line
+        .split("mixed ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(share < 0.5, "{line}");
 }
 
 #[test]

@@ -16,8 +16,6 @@
 //! of their own: after a space another one is like a repeat, `label' = total · y[space]`; before
 //! the first token it is like a blank.
 
-use std::cmp::Ordering;
-
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -87,17 +85,13 @@ const STAY: Step = Step {
     label: 0,
 };
 
-impl Candidate {
-    /// Best first. Of equals, the one that is first in the beam: the order is total and the same
-    /// every time.
-    fn order(&self, other: &Self) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then(self.entry.cmp(&other.entry))
-            .then(self.step.token.cmp(&other.step.token))
-            .then(self.step.label.cmp(&other.step.label))
-    }
+/// A number by which candidates are sorted, best first: the score in its upper half, falling, and
+/// the candidate's place in its lower one, so that the order is total and the same every time.
+fn rank_of(score: f32, place: usize) -> u64 {
+    let bits = score.to_bits();
+    // Floats of either sign in the order of integers.
+    let rising = bits ^ (((bits as i32 >> 31) as u32) | 0x8000_0000);
+    u64::from(!rising) << 32 | place as u64
 }
 
 /// Prefixes that are remembered before those that lead nowhere are forgotten: about 25 MB with words.
@@ -146,6 +140,8 @@ struct Search<'a, G: Guide> {
     beam: Vec<Entry>,
     next: Vec<Entry>,
     candidates: Vec<Candidate>,
+    /// [`rank_of`] of the candidates that are not too bad.
+    ranks: Vec<u64>,
     /// Tokens that may extend a prefix in this frame, with their log-probabilities.
     extensions: Vec<(u32, f32)>,
     /// For each entry, the slot of its parent; the lists of entries with the same parent.
@@ -179,6 +175,7 @@ impl<'a, G: Guide> Search<'a, G> {
             beam: vec![root],
             next: Vec::new(),
             candidates: Vec::new(),
+            ranks: Vec::new(),
             extensions: Vec::new(),
             parents: Vec::new(),
             first_child: Vec::new(),
@@ -337,23 +334,30 @@ impl<'a, G: Guide> Search<'a, G> {
 
     fn prune(&mut self, best: f32) {
         let least = best - self.options.beam_threshold;
-        self.candidates.retain(|candidate| candidate.score >= least);
+        let kept = (0..)
+            .zip(&self.candidates)
+            .filter(|(_, c)| c.score >= least);
+        self.ranks.clear();
+        self.ranks
+            .extend(kept.map(|(place, c)| rank_of(c.score, place)));
     }
 
     /// Makes the best candidates the new beam.
     fn enter(&mut self) {
+        let total = |&rank: &u64| self.candidates[rank as u32 as usize].total;
         let best = self
-            .candidates
+            .ranks
             .iter()
-            .map(|c| c.total)
+            .map(total)
             .fold(f32::NEG_INFINITY, f32::max);
         let shift = if best.is_finite() { best } else { 0.0 };
         self.offset += f64::from(shift);
         self.frames += 1;
         self.next.clear();
         let beam = self.options.beam.max(1);
-        let mut candidates = std::mem::take(&mut self.candidates);
-        let mut left = candidates.as_mut_slice();
+        let candidates = std::mem::take(&mut self.candidates);
+        let mut ranks = std::mem::take(&mut self.ranks);
+        let mut left = ranks.as_mut_slice();
         while self.next.len() < beam && !left.is_empty() {
             // Twice what is missing: some are left out because others are alike.
             let wanted = match self.options.alike {
@@ -361,15 +365,15 @@ impl<'a, G: Guide> Search<'a, G> {
                 _ => 2 * (beam - self.next.len()),
             };
             let (chosen, others) = best_of(left, wanted);
-            for candidate in chosen.iter() {
+            for &rank in chosen.iter() {
                 if self.next.len() == beam {
                     break;
                 }
-                self.enter_one(candidate, shift);
+                self.enter_one(&candidates[rank as u32 as usize], shift);
             }
             left = others;
         }
-        self.candidates = candidates;
+        (self.candidates, self.ranks) = (candidates, ranks);
         std::mem::swap(&mut self.beam, &mut self.next);
         if self.prefixes.len() > self.crowded {
             self.forget();
@@ -471,13 +475,13 @@ impl Entry {
     }
 }
 
-/// The `count` best candidates, best first, and the others.
-fn best_of(candidates: &mut [Candidate], count: usize) -> (&mut [Candidate], &mut [Candidate]) {
-    if candidates.len() > count && count > 0 {
-        candidates.select_nth_unstable_by(count - 1, Candidate::order);
+/// The `count` best ranks, best first, and the others.
+fn best_of(ranks: &mut [u64], count: usize) -> (&mut [u64], &mut [u64]) {
+    if ranks.len() > count && count > 0 {
+        ranks.select_nth_unstable(count - 1);
     }
-    let (chosen, others) = candidates.split_at_mut(count.min(candidates.len()));
-    chosen.sort_unstable_by(Candidate::order);
+    let (chosen, others) = ranks.split_at_mut(count.min(ranks.len()));
+    chosen.sort_unstable();
     (chosen, others)
 }
 

@@ -93,6 +93,20 @@ fn check<G: Guide>(log_probs: &Array2<f32>, guide: &G, score: impl Fn(&[u32]) ->
 
 proptest! {
     #[test]
+    fn ranks_are_sorted_by_falling_score_then_by_place(
+        scores in prop::collection::vec(prop_oneof![any::<f32>(), Just(0.0), Just(-1.5)], 1..40),
+    ) {
+        let mut ranks: Vec<u64> = (0..).zip(&scores).map(|(place, &s)| rank_of(s, place)).collect();
+        ranks.sort_unstable();
+        let found: Vec<usize> = ranks.iter().map(|&rank| rank as u32 as usize).collect();
+        let mut expected: Vec<usize> = (0..scores.len()).collect();
+        expected.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+        prop_assert_eq!(found, expected);
+    }
+}
+
+proptest! {
+    #[test]
     fn every_label_sequence_has_the_probability_that_enumeration_gives(
         log_probs in small_log_probs()
     ) {
