@@ -123,7 +123,10 @@ pub(super) fn interleaved(even: __m512, odd: __m512) -> __m512i {
 #[inline]
 pub(super) fn transposed(block: [__m512i; 16]) -> [__m512i; 16] {
     // SAFETY: arrays of as many registers, of which every pattern is valid as either.
-    unsafe { std::mem::transmute(transpose(std::mem::transmute::<_, [__m512; 16]>(block))) }
+    unsafe {
+        let block = std::mem::transmute::<[__m512i; 16], [__m512; 16]>(block);
+        std::mem::transmute::<[__m512; 16], [__m512i; 16]>(transpose(block))
+    }
 }
 
 /// `lanes [≤ 16, k]` → sixteen pairs at the start of each row of `out [⌈k / 2⌉, WIDTH]`.
