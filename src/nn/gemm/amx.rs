@@ -167,62 +167,61 @@ unsafe fn tile(words: usize, a: *const TileRow, b: *const TileRow, rows: usize, 
     // SAFETY: `a` and `b` advance by one word of each panel `words` times and are read within it;
     // each store is of at most sixteen rows of `sums`, of which only rows that were stored are read.
     unsafe {
+        macro_rules! products {
+            ($($instruction:literal)*) => {
+                asm!(
+                    $($instruction,)*
+                    a = inout(reg) a => _,
+                    b = inout(reg) b => _,
+                    words = inout(reg) words => _,
+                    row = in(reg) 64usize,
+                    sums = in(reg) sums.as_mut_ptr(),
+                    options(nostack),
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                )
+            };
+        }
         if rows > TILE {
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                "2:",
-                "tileloadd tmm6, [{b} + {row}]",
-                "tileloadd tmm4, [{a} + {row}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tileloadd tmm7, [{b} + {row} + 1024]",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "tileloadd tmm5, [{a} + {row} + 1024]",
-                "tdpbf16ps tmm2, tmm5, tmm6",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-                "add {a}, 2048",
-                "add {b}, 2048",
-                "dec {words}",
-                "jnz 2b",
-                "tilestored [{sums} + {row}], tmm0",
-                "tilestored [{sums} + {row} + 1024], tmm1",
-                "tilestored [{sums} + {row} + 2048], tmm2",
-                "tilestored [{sums} + {row} + 3072], tmm3",
-                a = inout(reg) a => _,
-                b = inout(reg) b => _,
-                words = inout(reg) words => _,
-                row = in(reg) 64usize,
-                sums = in(reg) sums.as_mut_ptr(),
-                options(nostack),
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            products!(
+                "tilezero tmm0"
+                "tilezero tmm1"
+                "tilezero tmm2"
+                "tilezero tmm3"
+                "2:"
+                "tileloadd tmm6, [{b} + {row}]"
+                "tileloadd tmm4, [{a} + {row}]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tileloadd tmm7, [{b} + {row} + 1024]"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tileloadd tmm5, [{a} + {row} + 1024]"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                "add {a}, 2048"
+                "add {b}, 2048"
+                "dec {words}"
+                "jnz 2b"
+                "tilestored [{sums} + {row}], tmm0"
+                "tilestored [{sums} + {row} + 1024], tmm1"
+                "tilestored [{sums} + {row} + 2048], tmm2"
+                "tilestored [{sums} + {row} + 3072], tmm3"
             );
         } else {
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "2:",
-                "tileloadd tmm4, [{a} + {row}]",
-                "tileloadd tmm6, [{b} + {row}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tileloadd tmm7, [{b} + {row} + 1024]",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "add {a}, 2048",
-                "add {b}, 2048",
-                "dec {words}",
-                "jnz 2b",
-                "tilestored [{sums} + {row}], tmm0",
-                "tilestored [{sums} + {row} + 1024], tmm1",
-                a = inout(reg) a => _,
-                b = inout(reg) b => _,
-                words = inout(reg) words => _,
-                row = in(reg) 64usize,
-                sums = in(reg) sums.as_mut_ptr(),
-                options(nostack),
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            products!(
+                "tilezero tmm0"
+                "tilezero tmm1"
+                "2:"
+                "tileloadd tmm4, [{a} + {row}]"
+                "tileloadd tmm6, [{b} + {row}]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tileloadd tmm7, [{b} + {row} + 1024]"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "add {a}, 2048"
+                "add {b}, 2048"
+                "dec {words}"
+                "jnz 2b"
+                "tilestored [{sums} + {row}], tmm0"
+                "tilestored [{sums} + {row} + 1024], tmm1"
             );
         }
         for r in 0..rows {

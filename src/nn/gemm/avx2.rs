@@ -17,7 +17,6 @@ impl Kernel for Avx2 {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 1;
-    const BLOCK: usize = 384;
     const SLACK: usize = 0;
 
     fn detect() -> Option<Self> {

@@ -12,8 +12,6 @@ pub(in crate::nn) struct Avx512(());
 pub(super) const ROWS: usize = 14;
 pub(super) const HALF: usize = 16;
 pub(super) const COLUMNS: usize = 2 * HALF;
-/// See [`Kernel::BLOCK`].
-pub(super) const BLOCK: usize = 384;
 /// Packing stores whole registers of sixteen lanes where a row panel has fourteen.
 pub(super) const SLACK: usize = 16 - ROWS;
 
@@ -22,7 +20,6 @@ impl Kernel for Avx512 {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 1;
-    const BLOCK: usize = BLOCK;
     const SLACK: usize = SLACK;
 
     fn detect() -> Option<Self> {

@@ -2,7 +2,7 @@ use std::arch::x86_64::*;
 
 use ndarray::ArrayView2;
 
-use super::avx512::{BLOCK, COLUMNS, HALF, Out, ROWS, SLACK, lane_mask, transpose};
+use super::avx512::{COLUMNS, HALF, Out, ROWS, SLACK, lane_mask, transpose};
 use super::kernel::{Addend, Kernel, Place};
 use super::pack::with_unit_stride;
 
@@ -17,7 +17,6 @@ impl Kernel for Bf16 {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 2;
-    const BLOCK: usize = BLOCK;
     const SLACK: usize = SLACK;
 
     fn detect() -> Option<Self> {

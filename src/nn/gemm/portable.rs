@@ -15,7 +15,6 @@ impl Kernel for Portable {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 1;
-    const BLOCK: usize = 384;
     const SLACK: usize = 0;
 
     fn detect() -> Option<Self> {
