@@ -10,22 +10,17 @@ NAME is the set's in tables, ROLE `dev` or `test`, MANIFEST the set as `hearken 
 import datetime
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 
 hearken, model, out, *sets = sys.argv[1:]
-work = pathlib.Path(tempfile.mkdtemp())
+scratch = tempfile.TemporaryDirectory()
+work = pathlib.Path(scratch.name)
 
 
 def say(*arguments):
     return subprocess.run([hearken, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
-
-
-def normalised(text):
-    text = text.lower().replace("\u2019", "'").replace("-", " ")
-    return " ".join(re.sub(r"[^a-z' ]", "", text).split())
 
 
 def rate(counts, reference):
@@ -37,9 +32,9 @@ measured = []
 for name, role, manifest in zip(sets[::3], sets[1::3], sets[2::3], strict=True):
     utterances = [json.loads(line) for line in open(manifest)]
     reference, hypothesis = work / "reference", work / "hypothesis"
-    reference.write_text("".join(f"{u['id']} {normalised(u['text'])}\n" for u in utterances))
+    reference.write_text("".join(f"{u['id']} {u['text']}\n" for u in utterances))
     hypothesis.write_text(say("transcribe", "--model", model, "--manifest", manifest))
-    scored = json.loads(say("score", "--format", "json", reference, hypothesis))
+    scored = json.loads(say("score", "--normalise", "english", "--format", "json", reference, hypothesis))
     rates = {"cer": rate(scored["characters"], scored["characters"]["reference"]), "wer": rate(scored, scored["words"])}
     measured.append({"name": name, "role": role, "utterances": scored["utterances"], "rates": rates})
     print(name, f"{100 * rates['wer']['rate']:.2f}% WER", file=sys.stderr)

@@ -40,18 +40,14 @@ def variant(name, settings, without=()):
     return copy
 
 
-def normalised(text):
-    text = text.lower().replace("\u2019", "'").replace("-", " ")
-    return " ".join(re.sub(r"[^a-z' ]", "", text).split())
-
-
 references = work / "references"
 with references.open("w") as out:
     for manifest in manifests:
         for line in open(manifest):
             utterance = json.loads(line)
-            out.write(f"{utterance['id']} {normalised(utterance['text'])}\n")
+            out.write(f"{utterance['id']} {utterance['text']}\n")
 
+normalised = ["--normalise", "english"]
 rnn = [f"rnnlm/{file}" for file in ("rnn.toml", "vocabulary.xz", "weights.safetensors")]
 given = ["--manifest" if i % 2 == 0 else m for m in manifests for i in range(2)]
 steps = [
@@ -79,9 +75,9 @@ for number, (name, settings, without, tuned) in enumerate(steps):
             ids = {line.split(" ", 1)[0] for line in decoded.splitlines()}
             part = work / "one.ref"
             part.write_text("".join(line for line in references.open() if line.split(" ", 1)[0] in ids))
-            by_set[pathlib.Path(manifest).stem] = json.loads(say("score", "--format", "json", part, one))["wer"]
+            by_set[pathlib.Path(manifest).stem] = json.loads(say("score", *normalised, "--format", "json", part, one))["wer"]
     against = ["--against", before] if before else []
-    scored = json.loads(say("score", "--format", "json", references, hypotheses, *against))
+    scored = json.loads(say("score", *normalised, "--format", "json", references, hypotheses, *against))
     row = {"step": name, "wer": scored["wer"], "interval": scored["wer_interval"], "by_set": by_set}
     if before:
         comparison = scored["against"]["comparison"]
