@@ -2,17 +2,17 @@
 #   make demo    builds, and transcribes real recordings with the models in models/
 #   make test    builds, and runs all tests
 #   make bench   builds, and measures training steps, CTC and filterbanks beside PyTorch and kaldi-native-fbank
-# Each installs what else it needs (CMake 3.26 for HDF5; h5py for one test; the peers) into .tools/, without root.
+# Each installs what else it needs (CMake 3.26 for HDF5; Python readers of our formats for the tests; the peers) into .tools/, without root.
 
 TOOLS := $(CURDIR)/.tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/release/hearken
 DEMO := $(TARGET)/demo.txt
 export PATH := $(TOOLS)/bin:$(PATH)
-# The Python that the tests ask whether h5py reads our feature stores.
+# The Python that the tests ask whether readers of other makers read what we write.
 export HEARKEN_PYTHON := $(TOOLS)/bin/python
 
-.PHONY: demo test bench build cmake h5py
+.PHONY: demo test bench build cmake readers
 
 build: cmake
 	cargo build --release
@@ -27,12 +27,22 @@ define transcribe
 	@$(BIN) score tests/data/$(1)/text $(DEMO)
 endef
 
+# What a search with these options hears in the second recording.
+define step
+	@printf '  %-28s' $(1); $(BIN) transcribe $(2) tests/data/english/251-118436-0000.wav
+endef
+
 demo: build
 	$(call transcribe,english,english,'%s\n  said:  %s\n  heard: %s\n')
 	@echo
+	@echo "The second one, step by step of the search:"
+	$(call step,'best path of the phones',--lm none --beam 1)
+	$(call step,'with lexicon and 4-gram',--rnn-lm none)
+	$(call step,'rescored by the LSTM',)
+	@echo
 	$(call transcribe,digits,digits,'%-16s said: %-6s heard: %s\n')
 
-test: cmake h5py
+test: cmake readers
 	cargo test --release
 
 # A quiet machine and half an hour: rows that the file holds already are not measured again.
@@ -47,6 +57,7 @@ cmake:
 	@cmake --version 2>/dev/null | awk 'NR == 1 { split($$3, v, "."); new = v[1] > 3 || (v[1] == 3 && v[2] >= 26) } END { exit !new }' \
 	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet cmake; }
 
-h5py:
-	@$(HEARKEN_PYTHON) -c 'import h5py' 2>/dev/null \
-	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet h5py; }
+# h5py reads feature stores; meeteval CTM and STM, praatio TextGrids, srt and webvtt-py subtitles.
+readers:
+	@$(HEARKEN_PYTHON) -c 'import h5py, meeteval, praatio, srt, webvtt' 2>/dev/null \
+	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet h5py meeteval praatio srt webvtt-py; }

@@ -15,7 +15,7 @@ use candle_core::{Device, Tensor};
 use hearken::decode::{Config, Decoder, DevUtterance};
 use hearken::experiment::dev_utterances;
 use hearken::features::Store;
-use hearken::nn::Runtime;
+use hearken::nn::{Precision, Runtime};
 use hearken::recognise::{LanguageChoice, ModelFiles, read_language, read_model};
 
 type Failure = Box<dyn std::error::Error>;
@@ -44,7 +44,14 @@ fn main() -> Result<(), Failure> {
         other => other.parse()?,
     };
     let opened = Instant::now();
-    let language = read_language(&files, &description, &choice, None)?;
+    let language = read_language(
+        &files,
+        &description,
+        &choice,
+        None,
+        &[],
+        Runtime::new(Precision::default()),
+    )?;
     let loading = opened.elapsed().as_secs_f64();
     let decoder = Decoder::new(
         &description.decode,
@@ -54,7 +61,7 @@ fn main() -> Result<(), Failure> {
     )?;
     let store = Store::open(Path::new(features))?;
     store.require(&description.features)?;
-    let utterances = dev_utterances(&acoustic, &store, &description.normalise)?;
+    let utterances = dev_utterances(&acoustic, &store, &description.normalise, 0)?;
     if !Path::new(log_probs).exists() {
         write(&utterances, log_probs)?;
     }

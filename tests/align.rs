@@ -141,7 +141,7 @@ fn a_long_recording_is_joined_without_losing_or_doubling_words() {
         .output()
         .unwrap();
     let object: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert!(object["windows"].as_array().unwrap().len() >= 3);
+    assert!(object["segments"].as_array().unwrap().len() >= 3);
     let words = object["words"].as_array().unwrap();
     let time = |word: &serde_json::Value, key: &str| word[key].as_f64().unwrap();
     assert!(
@@ -151,7 +151,7 @@ fn a_long_recording_is_joined_without_losing_or_doubling_words() {
     );
     let joined: Vec<&str> = words.iter().map(|w| w["word"].as_str().unwrap()).collect();
     assert_eq!(object["text"], joined.join(" "));
-    // As many words as were said: none lost and none doubled where windows meet.
+    // As many words as were said: none lost and none doubled where windows and segments meet.
     let said = texts.iter().flat_map(|text| text.split(' ')).count();
     assert!(
         words.len().abs_diff(said) <= said / 20,

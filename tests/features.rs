@@ -8,6 +8,8 @@ use hearken::audio::{self, Waveform};
 use hearken::features::{Extractor, Recipe, Store};
 use safetensors::{Dtype, SafeTensors};
 
+mod python;
+
 /// The references of tests/golden/features/make.py.
 struct Golden {
     bytes: Vec<u8>,
@@ -254,9 +256,9 @@ fn extract_stores_what_the_library_computes_in_the_manifests_order() {
 #[test]
 fn the_store_is_the_same_bytes_on_any_number_of_threads() {
     let corpus = Corpus::new(&[4000, 1600, 8000, 300, 5000, 2400]);
-    succeeds(&corpus.extract(&["--threads", "1", "--speeds", "0.9,1,1.1"]));
+    succeeds(&corpus.extract(&["--threads", "1", "--speeds", "0.9,1,1.1", "--snr", "10,60"]));
     let one = std::fs::read(corpus.path("store.h5")).unwrap();
-    succeeds(&corpus.extract(&["--threads", "3", "--speeds", "0.9,1,1.1"]));
+    succeeds(&corpus.extract(&["--threads", "3", "--speeds", "0.9,1,1.1", "--snr", "10,60"]));
     assert!(std::fs::read(corpus.path("store.h5")).unwrap() == one);
 }
 
@@ -525,26 +527,9 @@ fn recipes_lists_every_built_in_one() {
     }
 }
 
-/// A Python that has h5py: the one that HEARKEN_PYTHON names, which must have it, or the system's, which
-/// may.
-fn python_with_h5py() -> Option<String> {
-    let named = std::env::var("HEARKEN_PYTHON").ok();
-    let python = named.clone().unwrap_or_else(|| "python3".to_owned());
-    let has = Command::new(&python)
-        .args(["-c", "import h5py"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    assert!(
-        has || named.is_none(),
-        "HEARKEN_PYTHON={python} cannot import h5py"
-    );
-    has.then_some(python)
-}
-
 #[test]
 fn h5py_reads_the_store_without_us() {
-    let Some(python) = python_with_h5py() else {
-        eprintln!("not run: no python3 with h5py here; HEARKEN_PYTHON names one");
+    let Some(python) = python::with("h5py") else {
         return;
     };
     let corpus = Corpus::new(&[4000, 1600, 8000]);

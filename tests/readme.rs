@@ -95,6 +95,17 @@ fn the_demo_prints_references_words_and_the_error_rate() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(printed.contains("said: seven  heard: seven"), "{printed}");
+    for step in [
+        "best path of the phones",
+        "with lexicon and 4-gram",
+        "rescored by the LSTM",
+    ] {
+        let line = printed.lines().find(|line| line.contains(step));
+        assert!(
+            line.is_some_and(|l| l.split_whitespace().count() > 10),
+            "{printed}"
+        );
+    }
     assert!(printed.contains("WER"), "{printed}");
 }
 

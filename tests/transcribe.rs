@@ -94,13 +94,77 @@ fn json_has_the_text_and_as_many_hypotheses_as_asked_for() {
             .unwrap()
             .ends_with("7_jackson_0.wav")
     );
-    let hypotheses = object["windows"][0]["nbest"].as_array().unwrap();
+    let hypotheses = object["segments"][0]["nbest"].as_array().unwrap();
     assert_eq!(hypotheses.len(), 3);
     let scores: Vec<f64> = hypotheses
         .iter()
         .map(|h| h["score"].as_f64().unwrap())
         .collect();
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+}
+
+#[test]
+fn the_parts_of_a_score_are_those_of_each_model() {
+    let hypotheses = |model: &str, arguments: &[&str]| -> Vec<serde_json::Value> {
+        let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .args([
+                "transcribe",
+                "--model",
+                model,
+                "--format",
+                "json",
+                "--nbest",
+                "20",
+            ])
+            .args(arguments)
+            .arg(data("english/251-118436-0000.wav"))
+            .output()
+            .unwrap();
+        let object: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        object["segments"][0]["nbest"].as_array().unwrap().clone()
+    };
+    let part = |h: &serde_json::Value, key: &str| h["parts"][key].as_f64();
+    for h in hypotheses("english", &[]) {
+        let words = h["text"].as_str().unwrap().split(' ').count();
+        assert_eq!(h["parts"]["words"], words);
+        for key in ["output", "combined", "lm", "rescoring"] {
+            assert!(part(&h, key).unwrap() < 0.0, "{key}: {h}");
+        }
+    }
+    // Without a second pass a score is that of the output, the language model's and the words'.
+    let weights = ["--rnn-lm", "none", "--alpha", "1.25", "--beta", "0.5"];
+    let directory = tempfile::tempdir().unwrap();
+    let model = copy_of_english(directory.path(), "combine = ", "combine = 0.0");
+    for h in hypotheses(&model, &weights) {
+        assert!(h["parts"]["rescoring"].is_null());
+        let words = part(&h, "words").unwrap();
+        let sum = part(&h, "output").unwrap() + 1.25 * part(&h, "lm").unwrap() + 0.5 * words;
+        assert!(
+            (h["score"].as_f64().unwrap() - sum).abs() < 1e-2,
+            "{sum}: {h}"
+        );
+    }
+}
+
+/// The English model in a folder, with one line of its description replaced.
+fn copy_of_english(dir: &Path, start: &str, line: &str) -> String {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/english");
+    for file in ["lexicon", "model.safetensors", "ngram.bin"] {
+        std::fs::copy(from.join(file), dir.join(file)).unwrap();
+    }
+    std::fs::create_dir(dir.join("rnnlm")).unwrap();
+    for file in std::fs::read_dir(from.join("rnnlm")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), dir.join("rnnlm").join(file.file_name())).unwrap();
+    }
+    let text = std::fs::read_to_string(from.join("model.toml")).unwrap();
+    assert!(text.lines().any(|l| l.starts_with(start)));
+    let replaced = text
+        .lines()
+        .map(|l| if l.starts_with(start) { line } else { l });
+    let text = replaced.collect::<Vec<_>>().join("\n");
+    std::fs::write(dir.join("model.toml"), text).unwrap();
+    dir.display().to_string()
 }
 
 #[test]
@@ -447,20 +511,127 @@ fn a_format_of_one_recording_refuses_two() {
 }
 
 #[test]
-fn hot_words_of_a_model_that_reads_phones_are_refused_with_the_reason() {
+fn hot_words_are_heard_by_a_model_that_reads_phones() {
     let dir = tempfile::tempdir().unwrap();
     let hot = dir.path().join("hot");
-    std::fs::write(&hot, "jackson\n").unwrap();
+    let transcribe = |phrases: &str, arguments: &[&str]| {
+        std::fs::write(&hot, phrases).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .args([
+                "transcribe",
+                "--model",
+                "english",
+                "--format",
+                "json",
+                "--hot-words",
+            ])
+            .arg(&hot)
+            .args(arguments)
+            .arg(data("english/1462-170138-0001.wav"))
+            .output()
+            .unwrap()
+    };
+    let heard = |phrases: &str, arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&stdout(&transcribe(phrases, arguments))).unwrap()
+    };
+    let said = "hugh's written a delightful part";
+    let object = heard(&format!("{said}\t40\n"), &[]);
+    let text = object["text"].as_str().unwrap();
+    assert!(text.starts_with(said), "{text}");
+    // Every word has its time and its confidence, and none goes backwards.
+    let words = object["words"].as_array().unwrap();
+    let number = |word: &serde_json::Value, key: &str| word[key].as_f64().unwrap();
+    assert_eq!(words.len(), text.split(' ').count());
+    for pair in words.windows(2) {
+        assert!(number(&pair[0], "start") < number(&pair[0], "end"));
+        assert!(number(&pair[0], "end") <= number(&pair[1], "start") + 1e-9);
+    }
+    assert!(
+        words
+            .iter()
+            .all(|word| (0.0..=1.0).contains(&number(word, "confidence")))
+    );
+
+    // A word that the language model has never seen, with a pronunciation of its own.
+    let lexicon = dir.path().join("lexicon");
+    std::fs::write(&lexicon, "deelightfull D IH L AY T F AH L\n").unwrap();
+    let lexicon = lexicon.display().to_string();
+    let object = heard("deelightfull\t30\n", &["--lexicon", &lexicon]);
+    let text = object["text"].as_str().unwrap();
+    assert!(
+        text.contains("deelightfull") && text.contains("inexpressible"),
+        "{text}"
+    );
+
+    for (phrases, arguments, message) in [
+        (
+            "deelightfull\n",
+            &[][..],
+            "lacks `deelightfull`: give --lexicon",
+        ),
+        ("hugh's\n", &["--lm", "none"][..], "do without --lm none"),
+    ] {
+        let output = transcribe(phrases, arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_closed_list_hears_one_text_whatever_stands_around_it() {
+    let mut reader = hound::WavReader::open(data("digits/7_jackson_0.wav")).unwrap();
+    let spec = reader.spec();
+    let word: Vec<i16> = reader.samples::<i16>().map(Result::unwrap).collect();
+    let rate = spec.sample_rate as usize;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("padded.wav");
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    let noise = |i: usize| (i as i64 * 7919 % 5 - 2) as i16;
+    for sample in (0..6 * rate)
+        .map(noise)
+        .chain(word)
+        .chain((0..3 * rate).map(noise))
+    {
+        writer.write_sample(sample).unwrap();
+    }
+    writer.finalize().unwrap();
+    let output = hearken().arg(&path).output().unwrap();
+    assert_eq!(
+        stdout(&output).split_whitespace().count(),
+        1,
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn a_recording_without_samples_is_no_failure() {
+    let spec = hound::WavReader::open(data("digits/7_jackson_0.wav"))
+        .unwrap()
+        .spec();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("empty.wav");
+    hound::WavWriter::create(&path, spec)
+        .unwrap()
+        .finalize()
+        .unwrap();
+    let output = hearken().arg(&path).output().unwrap();
+    assert!(
+        output.status.code().is_some_and(|code| code < 2),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stdout(&output).trim().is_empty());
     let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
-        .args(["transcribe", "--model", "english", "--hot-words"])
-        .arg(&hot)
-        .arg(data("english/251-118436-0000.wav"))
+        .args(["align", "--model", "digits", "--text", "seven"])
+        .arg(&path)
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).is_empty());
-    assert!(
-        stderr(&output).contains("reads phones"),
+    assert_eq!(
+        stderr(&output).trim().lines().count(),
+        1,
         "{}",
         stderr(&output)
     );

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Concatenation, Error, SpecAugment, Warp};
+use crate::features::Noise;
 use crate::nn::{Cell, RecurrentConfig};
 
 /// The architecture.
@@ -149,6 +150,9 @@ pub struct TaskConfig {
     /// Speeds of the copies that the feature store holds; each epoch after the first draws one of
     /// them for every utterance.
     pub speeds: Vec<f64>,
+    /// Noise behind the copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// SpecAugment's masks.
     pub specaugment: SpecAugment,
     /// Other vocal tracts.
@@ -164,6 +168,7 @@ impl Default for TaskConfig {
         Self {
             average: Average::Frames,
             speeds: vec![1.0],
+            noise: None,
             specaugment: SpecAugment::default(),
             warp: None,
             concatenation: None,
@@ -181,6 +186,9 @@ impl TaskConfig {
             return Err(Error::Config(
                 "`augment.speeds` must be one or more numbers from 0.5 to 2".into(),
             ));
+        }
+        if let Some(noise) = &self.noise {
+            noise.check()?;
         }
         if let Some(warp) = &self.warp {
             warp.check()?;

@@ -85,11 +85,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         .get(output)
         .ok_or_else(|| format!("--output {output}: the model has {} outputs", outputs.len()))?;
     let lexicon = read_lexicon(&files, description, tokens, args.lexicon.as_ref())?;
-    let rate = description.features.sample_rate();
     in_groups(
         &jobs,
         |(job, text)| {
-            let (windows, mut notices) = windows(job, rate)?;
+            let (windows, mut notices) = windows(job, &recogniser)?;
             let mut transcript = recogniser
                 .align(windows, text, output, lexicon.as_ref())
                 .map_err(|error| named(error.into(), &id(job)))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::features::{
-    ExtractRequest, Extractor, Moments, Normalisation, Recipe, Store, extract, plot,
+    Copies, ExtractRequest, Extractor, Moments, Noise, Normalisation, Recipe, Store, extract, plot,
 };
 use crate::{audio, corpus};
 
@@ -38,6 +38,14 @@ struct Extract {
     /// Speeds of the copies; 1 is the recording itself, 0.9 is slower and longer.
     #[arg(long, value_name = "S,S…", value_delimiter = ',', default_value = "1")]
     speeds: Vec<f64>,
+    /// Noise behind every copy, at a signal-to-noise ratio drawn between these two, dB.
+    #[arg(
+        long,
+        value_name = "LOW,HIGH",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    snr: Option<Vec<f64>>,
 }
 
 /// What a store holds.
@@ -87,10 +95,19 @@ pub fn run(args: Args) -> Result<(), Failure> {
 fn run_extract(args: &Extract) -> Result<(), Failure> {
     let recipe = Recipe::named(&args.recipe)?;
     let utterances = corpus::read_manifest(&args.manifest)?;
+    let noise = match args.snr.as_deref() {
+        Some(&[low, high]) => Some(Noise { snr: [low, high] }),
+        Some(_) => return Err("--snr takes two ratios: LOW,HIGH".into()),
+        None => None,
+    };
+    let copies = Copies {
+        speeds: args.speeds.clone(),
+        noise,
+    };
     let summary = extract(&ExtractRequest {
         utterances: &utterances,
         recipe: &recipe,
-        speeds: &args.speeds,
+        copies: &copies,
         out: &args.out,
         progress: true,
     })?;

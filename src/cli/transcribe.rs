@@ -13,9 +13,9 @@ use crate::corpus::{self, Kind, Request, Utterance};
 use crate::decode::HotPhrase;
 use crate::nn::Precision;
 use crate::recognise::{
-    Description, LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript,
-    WindowResult, Windows, ctm, ctm_words, embedded_names, read_description, srt, stm, textgrid,
-    trn, vtt,
+    Description, LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Segment, Settings,
+    Transcript, Windows, ctm, ctm_words, embedded_names, read_description, srt, stm, textgrid, trn,
+    vtt,
 };
 use crate::text::Tokens;
 
@@ -46,19 +46,20 @@ pub struct Args {
     /// Width of the beam, instead of the model's; with --lm none, 1 is the best path.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     beam: Option<u32>,
-    /// The language model instead of the model's own: an n-gram as ARPA or compact binary, or
-    /// `none`.
-    #[arg(long, value_name = "FILE|none")]
+    /// The language model instead of the model's own: an n-gram as ARPA or compact binary, the
+    /// directory of a recurrent one of characters, or `none`.
+    #[arg(long, value_name = "FILE|DIR|none")]
     lm: Option<LanguageChoice>,
     /// The language model that rescores the n-best hypotheses instead of the model's own: the
     /// directory of a recurrent one, an n-gram, or `none`.
     #[arg(long, value_name = "DIR|none")]
     rnn_lm: Option<LanguageChoice>,
-    /// Pronunciations in CMUdict's format, instead of the model's own: for models of phones.
+    /// Pronunciations in CMUdict's format, before those of the model's own lexicon: for models of
+    /// phones.
     #[arg(long, value_name = "FILE")]
     lexicon: Option<PathBuf>,
     /// Weight of the language model, instead of the model's.
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
     alpha: Option<f32>,
     /// Bonus for every word in nats, instead of the model's.
     #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
@@ -153,8 +154,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         &jobs,
         |job| {
             let mut heard = Progress::of(job, shows_progress);
-            let transcript = recognise(&recogniser, job, args.nbest.into(), &mut |window| {
-                heard.until(window.start + window.seconds);
+            let transcript = recognise(&recogniser, job, args.nbest.into(), &mut |segment| {
+                heard.until(segment.start + segment.seconds);
             });
             heard.clear();
             transcript
@@ -237,7 +238,8 @@ fn hot_words(path: &Path, description: &Description) -> Result<Vec<HotPhrase>, F
     for (number, line) in (1..).zip(text.lines()) {
         let (phrase, boost) = match line.split_once('\t') {
             Some((phrase, boost)) => {
-                let boost = boost.trim().parse().map_err(|_| {
+                let finite = boost.trim().parse().ok().filter(|b: &f32| b.is_finite());
+                let boost = finite.ok_or_else(|| {
                     format!(
                         "{}, line {number}: `{boost}` is no boost in nats: give PHRASE, or PHRASE, a tab and a number",
                         path.display()
@@ -291,9 +293,9 @@ fn recognise(
     recogniser: &Recogniser,
     job: &Job,
     n_best: usize,
-    heard: &mut dyn FnMut(&WindowResult),
+    heard: &mut dyn FnMut(&Segment),
 ) -> Result<Transcript, Failure> {
-    let (windows, notices) = windows(job, recogniser.description().features.sample_rate())?;
+    let (windows, notices) = windows(job, recogniser)?;
     let mut transcript = recogniser
         .recognise_as_it_comes(windows, n_best, heard)
         .map_err(|error| named(error.into(), &id(job)))?;
@@ -302,7 +304,9 @@ fn recognise(
 }
 
 /// The windows of a recording, and what was done to it before it was cut.
-pub fn windows(job: &Job, rate: u32) -> Result<(Windows, Vec<Notice>), Failure> {
+pub fn windows(job: &Job, recogniser: &Recogniser) -> Result<(Windows, Vec<Notice>), Failure> {
+    let features = &recogniser.description().features;
+    let rate = features.sample_rate();
     let blocks = match job {
         Job::File(path) if path == Path::new("-") => {
             Blocks::from_wav(std::io::stdin(), "standard input", rate)
@@ -311,11 +315,12 @@ pub fn windows(job: &Job, rate: u32) -> Result<(Windows, Vec<Notice>), Failure> 
         Job::Utterance(utterance) => {
             let decoded = corpus::load_audio(utterance, rate)
                 .map_err(|error| named(error.into(), &utterance.id))?;
-            return Ok((Windows::of(decoded.waveform), decoded.notices));
+            let windows = Windows::of(decoded.waveform, features);
+            return Ok((windows, decoded.notices));
         }
     };
     let blocks = blocks.map_err(|error| named(error.into(), &id(job)))?;
-    Ok((Windows::new(blocks, rate), Vec::new()))
+    Ok((recogniser.windows(blocks), Vec::new()))
 }
 
 /// Prints each part of a recording as soon as its words are certain.
@@ -327,22 +332,22 @@ fn stream(
 ) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let mut written = Ok(());
-    let mut heard = |window: &WindowResult| {
+    let mut heard = |segment: &Segment| {
         let part = match format {
-            Format::Ctm => ctm_words(&stem(job), &window.words),
+            Format::Ctm => ctm_words(&stem(job), &segment.words),
             Format::Json => {
-                let (start, end) = (window.start, window.start + window.seconds);
+                let (start, end) = (segment.start, segment.start + segment.seconds);
                 json!({
                     "start": milliseconds(start),
                     "end": milliseconds(end),
-                    "text": window.text,
-                    "words": words(window.words.iter(), decoded_tokens(recogniser).symbols()),
+                    "text": segment.text,
+                    "words": words(segment.words.iter(), decoded_tokens(recogniser).symbols()),
                 })
                 .to_string()
                     + "\n"
             }
-            _ if window.text.is_empty() => return,
-            _ => format!("{}\n", window.text),
+            _ if segment.text.is_empty() => return,
+            _ => format!("{}\n", segment.text),
         };
         if written.is_ok() {
             written = out.write_all(part.as_bytes()).and_then(|()| out.flush());
@@ -448,11 +453,11 @@ fn line(job: &Job, text: &str, alone: bool) -> String {
 /// A recording as an object of JSON; `tokens` are those that its words are made of.
 fn object(job: &Job, transcript: &Transcript, tokens: &Tokens, model: &str) -> serde_json::Value {
     let symbols = tokens.symbols();
-    let windows: Vec<serde_json::Value> = transcript
-        .windows
+    let segments: Vec<serde_json::Value> = transcript
+        .segments
         .iter()
-        .map(|window| {
-            let hypotheses: Vec<serde_json::Value> = window
+        .map(|segment| {
+            let hypotheses: Vec<serde_json::Value> = segment
                 .hypotheses
                 .iter()
                 .map(|h| {
@@ -469,7 +474,7 @@ fn object(job: &Job, transcript: &Transcript, tokens: &Tokens, model: &str) -> s
                     })
                 })
                 .collect();
-            json!({ "start": window.start, "seconds": window.seconds, "nbest": hypotheses })
+            json!({ "start": segment.start, "seconds": segment.seconds, "nbest": hypotheses })
         })
         .collect();
     let words = words(transcript.words(), symbols);
@@ -484,7 +489,7 @@ fn object(job: &Job, transcript: &Transcript, tokens: &Tokens, model: &str) -> s
         "words": words,
         "seconds": transcript.seconds,
         "model": model,
-        "windows": windows,
+        "segments": segments,
         "notices": notices,
     })
 }

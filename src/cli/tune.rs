@@ -15,16 +15,16 @@ use crate::features::Store;
 use crate::lm::ngram::{self, NGram};
 use crate::nn::Precision;
 use crate::recognise::{
-    LanguageChoice, ModelFiles, Recogniser, Settings, read_language, read_rescorer, rescorer_files,
-    rewrite_model, search_files,
+    Description, LanguageChoice, ModelFiles, Recogniser, Settings, read_language, read_lexicon,
+    read_rescorer, rescorer_files, rewrite_model, search_files,
 };
 use crate::score::ErrorCounts;
-use crate::text::{Lexicon, Tokens};
 
 /// Choose the weights of a model's language model on a dev set, and write them into the model.
 ///
 /// With --lm the n-gram becomes the model's own, with the pronunciations that --lexicon has for its
-/// words. The weights are never worse on the dev set than no language model.
+/// words. Where characters are decoded the weights are never worse on the dev set than no language
+/// model.
 #[derive(clap::Args)]
 pub struct Args {
     /// The model's directory.
@@ -83,16 +83,24 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Some(path) => LanguageChoice::File(path.clone()),
         None => LanguageChoice::Own,
     };
-    let language = read_language(&files, &description, &choice, args.lexicon.as_ref())?
+    if let Some(path) = args
+        .lm
+        .as_ref()
+        .filter(|path| path.is_dir() && !args.dry_run)
+    {
+        return Err(format!(
+            "{}: a recurrent model in the search stays outside the model's directory: --dry-run prints its weights, `transcribe --lm` takes it",
+            path.display()
+        )
+        .into());
+    }
+    let runtime = super::runtime(args.precision);
+    let lexicon = args.lexicon.as_ref();
+    let language = read_language(&files, &description, &choice, lexicon, &[], runtime)?
         .map(Arc::new)
         .ok_or("the model has no language model of its own: give --lm FILE")?;
     let choice = args.rnn_lm.clone().map(LanguageChoice::File);
-    let rescorer = read_rescorer(
-        &files,
-        &description,
-        &choice.unwrap_or_default(),
-        super::runtime(args.precision),
-    )?;
+    let rescorer = read_rescorer(&files, &description, &choice.unwrap_or_default(), runtime)?;
     let dev = dev_set(&args, &recogniser)?;
     if dev.iter().all(|utterance| utterance.reference.is_empty()) {
         return Err("the dev set has no texts to compare with".into());
@@ -107,11 +115,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     )?;
     let mut out = std::io::stdout().lock();
     let per_cent = |counts: ErrorCounts| 100.0 * counts.rate();
-    writeln!(
-        out,
-        "without a language model: WER {:.2}%",
-        per_cent(tuned.without)
-    )?;
+    if let Some(without) = tuned.without {
+        writeln!(
+            out,
+            "without a language model: WER {:.2}%",
+            per_cent(without)
+        )?;
+    }
     let chosen = match tuned.config.lm {
         true => format!(
             "alpha {} beta {} combine {} rescoring-weight {}",
@@ -128,25 +138,31 @@ pub fn run(args: Args) -> Result<(), Failure> {
         per_cent(tuned.best),
         per_cent(tuned.oracle)
     )?;
-    if let Some(share) = tuned.cross_entropy {
-        writeln!(out, "confidence: normalised cross entropy {share:.3}")?;
-    }
+    let share = |share: &Option<f64>| share.map_or("none".into(), |share| format!("{share:.3}"));
+    let shares: Vec<String> = tuned.cross_entropy.iter().map(share).collect();
+    writeln!(
+        out,
+        "confidence: normalised cross entropy of each dev set, calibrated on the others (of halves of a single one): {}",
+        shares.join(" ")
+    )?;
     if !args.dry_run {
         description.decode = tuned.config;
-        let others = installed(&args, &description.tokens[description.decode.output])?;
+        let others = installed(&args, &files, &description)?;
         rewrite_model(&args.model, &description, others)?;
     }
     Ok(())
 }
 
 /// The files that --lm, --rnn-lm and --lexicon bring into the model.
-fn installed(args: &Args, tokens: &Tokens) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+fn installed(
+    args: &Args,
+    files: &ModelFiles,
+    description: &Description,
+) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let tokens = &description.tokens[description.decode.output];
     let mut others = match &args.lm {
         Some(path) => {
-            let lexicon = args.lexicon.as_ref();
-            let lexicon = lexicon
-                .map(|path| Lexicon::read(path, tokens))
-                .transpose()?;
+            let lexicon = read_lexicon(files, description, tokens, args.lexicon.as_ref())?;
             let bytes = ngram::read_compact(path, None)?;
             let ngram = NGram::from_bytes(&path.display().to_string(), bytes.clone())?;
             search_files(bytes, &ngram, lexicon.as_ref(), tokens)
@@ -162,33 +178,37 @@ fn installed(args: &Args, tokens: &Tokens) -> Result<BTreeMap<String, Vec<u8>>, 
 fn dev_set(args: &Args, recogniser: &Recogniser) -> Result<Vec<DevUtterance>, Failure> {
     let description = recogniser.description();
     let mut dev = Vec::new();
+    let mut set = 0;
     for path in &args.features {
         let mut store = Store::open(path)?;
         store.require(&description.features)?;
         if let Some(stats) = &description.statistics {
             store = store.with_stats(stats)?;
         }
-        dev.extend(dev_utterances(
-            recogniser.model(),
-            &store,
-            &description.normalise,
-        )?);
+        let normalise = &description.normalise;
+        dev.extend(dev_utterances(recogniser.model(), &store, normalise, set)?);
+        set += 1;
     }
-    let mut utterances: Vec<Utterance> = Vec::new();
+    let mut utterances: Vec<(usize, Utterance)> = Vec::new();
+    let mut add = |of_set: Vec<Utterance>| {
+        utterances.extend(of_set.into_iter().map(|utterance| (set, utterance)));
+        set += 1;
+    };
     for path in &args.manifest {
-        utterances.extend(corpus::read_manifest(path)?);
+        add(corpus::read_manifest(path)?);
     }
     for dir in &args.data {
-        utterances.extend(corpus::import(&Request::new(Kind::Kaldi, dir, None))?.utterances);
+        add(corpus::import(&Request::new(Kind::Kaldi, dir, None))?.utterances);
     }
     let rate = description.features.sample_rate();
     let decoded = utterances
         .par_iter()
-        .map(|utterance| {
+        .map(|(set, utterance)| {
             let decoded = corpus::load_audio(utterance, rate)?;
             Ok(DevUtterance {
                 outputs: recogniser.log_probs(&decoded.waveform)?,
                 reference: description.normalise.apply(&utterance.text),
+                set: *set,
             })
         })
         .collect::<Result<Vec<_>, Failure>>()?;

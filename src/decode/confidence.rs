@@ -157,6 +157,31 @@ pub fn normalised_cross_entropy(words: &[(f32, bool)]) -> Option<f64> {
     Some((most + words.iter().map(bits).sum::<f64>()) / most)
 }
 
+/// [`normalised_cross_entropy`] of each dev set's words under the calibration of the others', from the
+/// posteriors of each utterance's words, right or not, and the number of its set. A single set is
+/// halved.
+pub fn cross_entropies(words: &[Vec<(f32, bool)>], sets: &[usize]) -> Vec<Option<f64>> {
+    let halves: Vec<usize> = (0..words.len()).map(|at| at % 2).collect();
+    let parts = match sets.iter().any(|set| *set != sets[0]) {
+        true => sets,
+        false => &halves,
+    };
+    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<(f32, bool)> {
+        let chosen = words.iter().zip(parts).filter(|(_, part)| wanted(**part));
+        chosen
+            .flat_map(|(words, _)| words.iter().copied())
+            .collect()
+    };
+    let measured = |part: usize| {
+        let calibration = Calibration::fit(&of(&|other| other != part));
+        let apply = |(posterior, right)| (calibration.apply(posterior), right);
+        let applied: Vec<_> = of(&|other| other == part).into_iter().map(apply).collect();
+        normalised_cross_entropy(&applied)
+    };
+    let count = parts.iter().max().map_or(0, |last| last + 1);
+    (0..count).map(measured).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -241,5 +266,28 @@ mod tests {
             let mixed = words.iter().any(|w| w.1) && words.iter().any(|w| !w.1);
             prop_assert!(!mixed || likelihood(fit) >= likelihood(other) - 1e-3);
         }
+    }
+
+    #[test]
+    fn confidences_are_measured_on_sets_that_did_not_calibrate_them() {
+        // In set 1 posteriors mean the opposite of what they do in set 0.
+        let utterance = |set: usize| {
+            let right = set == 0;
+            vec![(0.9, right), (0.9, right), (0.2, !right), (0.9, !right)]
+        };
+        let sets = [0, 1, 0, 1, 0, 1];
+        let words: Vec<_> = sets.map(utterance).to_vec();
+        let across = cross_entropies(&words, &sets);
+        assert!(
+            across.len() == 2 && across.iter().all(|share| share.unwrap() < 0.0),
+            "{across:?}"
+        );
+        // Utterances of one set: the halves are alike.
+        let words: Vec<_> = [0; 6].map(utterance).to_vec();
+        let halves = cross_entropies(&words, &[0; 6]);
+        assert!(
+            halves.len() == 2 && halves.iter().all(|share| share.unwrap() > 0.0),
+            "{halves:?}"
+        );
     }
 }

@@ -7,9 +7,9 @@ use ndarray::ArrayView2;
 use super::language::Reading;
 use super::rescore::label_log_probs;
 use super::{
-    Both, CharacterGuide, Choices, Config, Error, Guide, HotPhrase, HotWords, Hypothesis, Language,
-    Method, PrefixBeam, Rescorer, TimedWord, Unguided, WordGuide, greedy, interpolated,
-    text_log_probs, word_posteriors,
+    Boosted, CharacterGuide, Choices, Config, Error, Guide, HotPhrase, HotWords, Hypothesis,
+    Language, Method, PrefixBeam, Recurrent, Rescorer, TimedWord, Unguided, WordGuide, greedy,
+    interpolated, text_log_probs, word_posteriors,
 };
 use crate::text::Tokens;
 
@@ -41,6 +41,7 @@ impl Decoder {
         hot_words: &[HotPhrase],
     ) -> Result<Self, Error> {
         config.check()?;
+        let language = language.filter(|_| config.lm);
         let Some(tokens) = outputs.get(config.output) else {
             return Err(Error::Config(format!(
                 "`decode.output` is {}, and the model's outputs are 0 to {}",
@@ -60,22 +61,24 @@ impl Decoder {
                         .into(),
                 ));
             }
-            _ if tokens.space().is_none() => {
-                return Err(Error::Config(
-                    "hot words are spelled in characters, and this model's search reads phones: give a model that is decoded from characters (`decode.output`)"
-                        .into(),
-                ));
-            }
-            phrases => Some(
-                HotWords::new(phrases, tokens)
-                    .map_err(|error| Error::Config(format!("hot words: {error}")))?,
-            ),
+            phrases if tokens.space().is_some() => Some(HotWords::spelled(phrases, tokens)?),
+            phrases => match &language {
+                None => {
+                    return Err(Error::Config(
+                        "hot words need a language model where phones are decoded: do without --lm none, or give --lm FILE"
+                            .into(),
+                    ));
+                }
+                Some(language) => Some(HotWords::pronounced(phrases, tokens, |word| {
+                    language.hot_word(word)
+                })?),
+            },
         };
         Ok(Self {
             config: config.clone(),
             tokens: tokens.clone(),
             choices,
-            language: language.filter(|_| config.lm),
+            language,
             hot_words,
             other: other_output(config, outputs),
             rescorer: None,
@@ -121,7 +124,7 @@ impl Decoder {
                     true => self.config.nbest,
                     false => COMPLETED,
                 };
-                let mut list = self.beam_search(log_probs, n.max(wanted));
+                let mut list = self.beam_search(log_probs, n.max(wanted))?;
                 complete(log_probs, &mut list)?;
                 if self.has_second_pass() {
                     self.second_pass(outputs, &mut list)?;
@@ -137,7 +140,8 @@ impl Decoder {
         for hypothesis in &mut hypotheses {
             if let Some(language) = &self.language {
                 let unknown = self.config.unknown;
-                hypothesis.parts.lm = Some(language.log_prob(&hypothesis.text, unknown));
+                let log_probs = language.token_log_probs(&hypothesis.text, unknown)?;
+                hypothesis.parts.lm = Some(log_probs.iter().sum());
             }
         }
         Ok(hypotheses)
@@ -176,7 +180,7 @@ impl Decoder {
                 hypothesis.parts.rescoring = Some(second.iter().sum());
                 let change = match &self.language {
                     Some(language) => {
-                        let first = language.token_log_probs(text, config.unknown);
+                        let first = language.token_log_probs(text, config.unknown)?;
                         interpolated(&first, &second, config.rescoring_weight)
                             - first.iter().sum::<f32>()
                     }
@@ -208,7 +212,11 @@ impl Decoder {
         self.config.method == Method::Greedy || (self.config.beam == 1 && self.language.is_none())
     }
 
-    fn beam_search(&self, log_probs: ArrayView2<'_, f32>, n: usize) -> Vec<Hypothesis> {
+    fn beam_search(
+        &self,
+        log_probs: ArrayView2<'_, f32>,
+        n: usize,
+    ) -> Result<Vec<Hypothesis>, Error> {
         let beam = PrefixBeam {
             beam: self.config.beam,
             nbest: n.max(1),
@@ -218,19 +226,28 @@ impl Decoder {
         };
         let weights = self.config.weights();
         let Some(language) = &self.language else {
-            return self.search(&beam, log_probs, Unguided);
+            return Ok(self.search(&beam, log_probs, Unguided));
         };
-        let ngram = language.ngram();
-        match language.reading() {
-            Reading::Words(tree) => {
-                let guide = WordGuide::new(ngram, tree, weights, &self.tokens);
+        Ok(match language.reading() {
+            Reading::Words(ngram, tree) => {
+                let guide =
+                    WordGuide::new(ngram, tree, weights, &self.tokens).with_words(language.more());
                 self.search(&beam, log_probs, guide)
             }
-            Reading::Characters => {
+            Reading::Characters(ngram) => {
                 let guide = CharacterGuide::new(ngram, weights, &self.tokens);
                 self.search(&beam, log_probs, guide)
             }
-        }
+            Reading::Recurrent(rnn) => {
+                let model = Recurrent::new(rnn);
+                let guide = CharacterGuide::new(&model, weights, &self.tokens);
+                let list = self.search(&beam, log_probs, guide);
+                match model.into_failure() {
+                    Some(failure) => return Err(failure.into()),
+                    None => list,
+                }
+            }
+        })
     }
 
     fn search<G: Guide>(
@@ -240,7 +257,9 @@ impl Decoder {
         guide: G,
     ) -> Vec<Hypothesis> {
         match &self.hot_words {
-            Some(hot_words) => beam.decode_with(log_probs, &self.tokens, &Both(guide, hot_words)),
+            Some(hot_words) => {
+                beam.decode_with(log_probs, &self.tokens, &Boosted(guide, hot_words))
+            }
             None => beam.decode_with(log_probs, &self.tokens, &guide),
         }
     }

@@ -20,14 +20,14 @@ mod times;
 mod tuning;
 mod word_guide;
 
-pub use character_guide::{CharacterGuide, CharacterState};
+pub use character_guide::{CharacterGuide, CharacterState, Predicted, Predictor, Recurrent};
 pub use choices::Choices;
-pub use confidence::{Calibration, normalised_cross_entropy, word_posteriors};
+pub use confidence::{Calibration, cross_entropies, normalised_cross_entropy, word_posteriors};
 pub use config::{Config, Method};
 pub use decoder::Decoder;
 pub use greedy::greedy;
 pub use guide::{Guide, Step, Unguided};
-pub use hot_words::{Both, HotPhrase, HotWords};
+pub use hot_words::{Boosted, HotPhrase, HotWord, HotWords};
 pub use hypothesis::{Hypothesis, Parts, Word};
 pub use language::Language;
 pub use lexicon_tree::{LexiconTree, Spelling};

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use super::decoder::other_output;
 use super::{
-    Calibration, Config, Decoder, Error, Hypothesis, Language, Rescorer, interpolated,
-    normalised_cross_entropy, oracle, word_posteriors,
+    Calibration, Config, Decoder, Error, Hypothesis, Language, Rescorer, cross_entropies,
+    interpolated, oracle, word_posteriors,
 };
 use crate::score::{Costs, ErrorCounts, Operation, align};
 use crate::text::{Normalisation, Tokens};
@@ -20,6 +20,8 @@ pub struct DevUtterance {
     pub outputs: Vec<Array2<f32>>,
     /// What was said, normalised.
     pub reference: String,
+    /// Which dev set it is of.
+    pub set: usize,
 }
 
 /// What a search with certain weights made of a dev set.
@@ -89,15 +91,16 @@ impl std::fmt::Display for Point {
 pub struct Tuned {
     /// The settings with the best weights; `lm` is off if no weights were as good as none.
     pub config: Config,
-    /// The search without a language model.
-    pub without: ErrorCounts,
+    /// The search without a language model; nothing where phones are decoded, which are no words.
+    pub without: Option<ErrorCounts>,
     /// The search with `config`.
     pub best: ErrorCounts,
     /// The fewest errors that its n-best lists allow.
     pub oracle: ErrorCounts,
     /// How much of the uncertainty about words the confidences take away (NIST's normalised cross
-    /// entropy), calibrated on every other utterance and measured on the rest.
-    pub cross_entropy: Option<f64>,
+    /// entropy): of each dev set in turn, calibrated on the others. A single set is halved, every
+    /// other utterance to either half. `None` of a part whose words are all right or all wrong.
+    pub cross_entropy: Vec<Option<f64>>,
     /// All searches with the language model, in their order.
     pub trials: Vec<Trial>,
 }
@@ -146,13 +149,22 @@ pub fn tune(
         lm: false,
         ..config.clone()
     };
-    let alone = Decoder::new(&none, outputs, None, &[])?;
-    let plain = decode(&alone, dev, normalise)?;
-    let without = plain.counts;
-    say(&format!(
-        "without a language model: {:.2}% of the words wrong",
-        100.0 * without.rate()
-    ));
+    let spells = outputs
+        .get(config.output)
+        .is_some_and(|tokens| tokens.space().is_some());
+    let plain = match spells {
+        true => {
+            let alone = Decoder::new(&none, outputs, None, &[])?;
+            let plain = decode(&alone, dev, normalise)?;
+            say(&format!(
+                "without a language model: {:.2}% of the words wrong",
+                100.0 * plain.counts.rate()
+            ));
+            Some(plain)
+        }
+        false => None,
+    };
+    let without = plain.as_ref().map(|plain| plain.counts);
 
     let mut start = Point::of(config);
     if other_output(config, outputs).is_some() {
@@ -202,11 +214,13 @@ pub fn tune(
                 .or(Some(zero).filter(|zero| !tried(zero))),
         };
     }
-    let (mut config, decoded) = match best {
-        Some((point, decoded)) if decoded.counts.errors() <= without.errors() => {
-            (point.applied_to(config), decoded)
-        }
-        _ => (none, plain),
+    let worse = |(_, found): &(Point, Decoded)| {
+        without.is_some_and(|without| without.errors() < found.counts.errors())
+    };
+    let (mut config, decoded) = match (best, plain) {
+        (Some(best), Some(plain)) if worse(&best) => (none, plain),
+        (Some((point, decoded)), _) => (point.applied_to(config), decoded),
+        (None, _) => return Err(Error::Config("there is nothing to tune on".into())),
     };
     let mut oracle_counts = ErrorCounts::default();
     for (list, utterance) in decoded.lists.iter().zip(dev) {
@@ -216,22 +230,14 @@ pub fn tune(
         }
     }
     let words = decoded.posteriors(dev, config.posterior_scale);
-    let half = |which: usize| -> Vec<(f32, bool)> {
-        let utterances = words.iter().enumerate().filter(|(at, _)| at % 2 == which);
-        utterances.flat_map(|(_, words)| words.clone()).collect()
-    };
-    let on_half = Calibration::fit(&half(0));
-    let applied: Vec<(f32, bool)> = half(1)
-        .into_iter()
-        .map(|(posterior, right)| (on_half.apply(posterior), right))
-        .collect();
     config.calibration = Calibration::fit(&words.concat());
+    let sets: Vec<usize> = dev.iter().map(|utterance| utterance.set).collect();
     Ok(Tuned {
         config,
         without,
         best: decoded.counts,
         oracle: oracle_counts,
-        cross_entropy: normalised_cross_entropy(&applied),
+        cross_entropy: cross_entropies(&words, &sets),
         trials,
     })
 }
@@ -350,7 +356,7 @@ impl Pool {
         for (at, hypothesis) in new.into_iter().enumerate() {
             let first = models
                 .language
-                .token_log_probs(&hypothesis.text, config.unknown);
+                .token_log_probs(&hypothesis.text, config.unknown)?;
             let language = match &second {
                 Some(second) => (0..RESCORINGS.0)
                     .map(|index| interpolated(&first, &second[at], RESCORINGS.value(index)))

@@ -39,10 +39,12 @@ impl Default for Weights {
     }
 }
 
-/// The words that a search may find, from a language model's vocabulary: spelled in characters.
-/// Words with a character outside the inventory are left out.
-pub fn spell(ngram: &NGram, tokens: &Tokens) -> LexiconTree {
-    let words = (0..).zip(ngram.vocabulary().words()).skip(END as usize + 1);
+/// The words that a search may find, from a language model's vocabulary, and `more`, numbered behind
+/// it: spelled in characters. Words with a character outside the inventory are left out.
+pub fn spell(ngram: &NGram, more: &[String], tokens: &Tokens) -> LexiconTree {
+    let words = ngram.vocabulary().words();
+    let words = (0..).zip(words.chain(more.iter().map(String::as_str)));
+    let words = words.skip(END as usize + 1);
     let spelling = |(word, text): (u32, &str)| {
         let tokens = tokens.encode_text(text).ok()?;
         Some(Spelling {
@@ -55,13 +57,15 @@ pub fn spell(ngram: &NGram, tokens: &Tokens) -> LexiconTree {
 }
 
 /// The words that a search may find, from a pronunciation lexicon: those that the language model
-/// has too, with every pronunciation.
-pub fn pronounce(ngram: &NGram, lexicon: &Lexicon) -> LexiconTree {
+/// has too, and `more`, numbered behind them, with every pronunciation.
+pub fn pronounce(ngram: &NGram, more: &[String], lexicon: &Lexicon) -> LexiconTree {
     let mut spellings = Vec::new();
-    for (text, pronunciations) in lexicon.entries() {
-        let Some(word) = ngram.vocabulary().find(text) else {
-            continue;
-        };
+    let vocabulary = ngram.vocabulary();
+    let known = lexicon
+        .entries()
+        .filter_map(|(text, ways)| Some((vocabulary.find(text)?, ways)));
+    let more = more.iter().map(|text| lexicon.pronunciations(text));
+    for (word, pronunciations) in known.chain((vocabulary.len() as u32..).zip(more)) {
         let score = look_ahead(ngram, word);
         spellings.extend(pronunciations.iter().map(|pronunciation| Spelling {
             tokens: pronunciation.clone(),
@@ -74,7 +78,15 @@ pub fn pronounce(ngram: &NGram, lexicon: &Lexicon) -> LexiconTree {
 
 /// `ln p(word)` without context.
 fn look_ahead(ngram: &NGram, word: u32) -> f32 {
-    ngram.score(ngram.empty(), word).0 * LN_10
+    ngram.score(ngram.empty(), known(ngram, word)).0 * LN_10
+}
+
+/// The word as the language model knows it.
+fn known(ngram: &NGram, word: u32) -> u32 {
+    match (word as usize) < ngram.vocabulary().len() {
+        true => word,
+        false => UNKNOWN,
+    }
 }
 
 /// Guides a search by a word n-gram.
@@ -90,6 +102,7 @@ fn look_ahead(ngram: &NGram, word: u32) -> f32 {
 pub struct WordGuide<'a> {
     ngram: &'a NGram,
     tree: &'a LexiconTree,
+    more: &'a [String],
     weights: Weights,
     space: Option<u32>,
 }
@@ -133,13 +146,20 @@ impl<'a> WordGuide<'a> {
         Self {
             ngram,
             tree,
+            more: &[],
             weights,
             space: tokens.space(),
         }
     }
 
+    /// With words behind the language model's own in the tree: each has the probability of `<unk>`,
+    /// without what `weights.unknown` adds.
+    pub fn with_words(self, more: &'a [String]) -> Self {
+        Self { more, ..self }
+    }
+
     fn end(&self, context: Context, word: u32) -> End {
-        let (log10_prob, next) = self.ngram.score(context, word);
+        let (log10_prob, next) = self.ngram.score(context, known(self.ngram, word));
         let extra = if word == UNKNOWN {
             self.weights.unknown
         } else {
@@ -298,7 +318,12 @@ impl Guide for WordGuide<'_> {
         let mut words = Vec::new();
         let mut start = 0;
         let mut word = |id: u32, end: usize| {
-            let text = self.ngram.vocabulary().word(id).to_owned();
+            let vocabulary = self.ngram.vocabulary();
+            let text = match (id as usize).checked_sub(vocabulary.len()) {
+                Some(more) => self.more.get(more).map_or("<unk>", String::as_str),
+                None => vocabulary.word(id),
+            };
+            let text = text.to_owned();
             words.push(Word {
                 text,
                 tokens: start..end,

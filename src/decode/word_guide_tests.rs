@@ -30,13 +30,15 @@ const ARPA: &str = "\\data\\\n\
     \\end\\\n";
 
 /// The definition: what a text's words score.
-fn language(ngram: &NGram, weights: Weights, words: &[&str]) -> f64 {
+fn language(guide: &WordGuide, words: &[&str]) -> f64 {
+    let (ngram, weights) = (guide.ngram, guide.weights);
     let mut context = ngram.start();
     let mut total = 0.0;
     for text in words {
         let word = ngram.vocabulary().id(text);
         let (log10_prob, next) = ngram.score(context, word);
-        let extra = if word == UNKNOWN {
+        let more = guide.more.iter().any(|more| more == text);
+        let extra = if word == UNKNOWN && !more {
             weights.unknown
         } else {
             0.0
@@ -78,7 +80,9 @@ fn check(
 ) {
     let hypotheses = EXACT.decode_with(log_probs.view(), tokens, guide);
     let mut expected = enumerate_texts(log_probs, text);
-    let known = |word: &str| guide.ngram.vocabulary().find(word).is_some();
+    let known = |word: &str| {
+        guide.ngram.vocabulary().find(word).is_some() || guide.more.iter().any(|more| more == word)
+    };
     let open = guide.weights.open_vocabulary;
     expected.retain(|text, _| open || text.split_whitespace().all(known));
     let found: Vec<_> = hypotheses.iter().map(|h| h.text.clone()).collect();
@@ -87,7 +91,7 @@ fn check(
     assert_eq!(sorted, expected.keys().cloned().collect::<Vec<_>>());
     for hypothesis in hypotheses {
         let words: Vec<_> = hypothesis.text.split_whitespace().collect();
-        let language = language(guide.ngram, guide.weights, &words);
+        let language = language(guide, &words);
         let acoustic = expected[&hypothesis.text].ln();
         assert!(
             (f64::from(hypothesis.language) - language).abs() < 1e-3,
@@ -110,13 +114,18 @@ const WEIGHTS: Weights = Weights {
 
 proptest! {
     #[test]
-    fn words_of_characters_score_as_defined(log_probs in log_probs(4), open_vocabulary in any::<bool>()) {
+    fn words_of_characters_score_as_defined(
+        log_probs in log_probs(4),
+        open_vocabulary in any::<bool>(),
+        more in prop::sample::subsequence(vec!["ba", "bb"], 0..3),
+    ) {
+        let more: Vec<String> = more.into_iter().map(str::to_owned).collect();
         let symbols = ["<blank>", " ", "a", "b"].map(String::from).to_vec();
         let tokens = Tokens::from_symbols(symbols).unwrap();
         let ngram = ngram(ARPA);
-        let tree = spell(&ngram, &tokens);
+        let tree = spell(&ngram, &more, &tokens);
         let weights = Weights { open_vocabulary, ..WEIGHTS };
-        let guide = WordGuide::new(&ngram, &tree, weights, &tokens);
+        let guide = WordGuide::new(&ngram, &tree, weights, &tokens).with_words(&more);
         check(&log_probs, &tokens, &guide, |labels| vec![tokens.decode(labels)]);
     }
 }
@@ -141,18 +150,23 @@ fn segment(lexicon: &[(&str, Vec<u32>)], labels: &[u32]) -> Vec<String> {
 
 proptest! {
     #[test]
-    fn words_of_phones_score_as_defined(log_probs in log_probs(3)) {
+    fn words_of_phones_score_as_defined(
+        log_probs in log_probs(3),
+        more in prop::sample::subsequence(vec!["missing"], 0..2),
+    ) {
+        let more: Vec<String> = more.into_iter().map(str::to_owned).collect();
         let symbols = ["<blank>", "AH", "EY"].map(String::from).to_vec();
         let tokens = Tokens::from_symbols(symbols).unwrap();
         let lexicon = Lexicon::parse(LEXICON.as_bytes(), "tiny", &tokens).unwrap();
         let ngram = ngram(ARPA);
-        let tree = pronounce(&ngram, &lexicon);
-        prop_assert_eq!(tree.len(), 4);
-        let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
+        let tree = pronounce(&ngram, &more, &lexicon);
+        prop_assert_eq!(tree.len(), 4 + more.len());
+        let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens).with_words(&more);
         let entries = lexicon.entries().flat_map(|(word, pronunciations)| {
             pronunciations.iter().map(move |phones| (word, phones.clone()))
         });
-        let entries: Vec<_> = entries.filter(|(word, _)| *word != "missing").collect();
+        let known = |word: &str| word != "missing" || !more.is_empty();
+        let entries: Vec<_> = entries.filter(|(word, _)| known(word)).collect();
         // Exactly the same phones may be cut into the same words in two ways; each is a path.
         check(&log_probs, &tokens, &guide, |labels| segment(&entries, labels));
     }
@@ -165,7 +179,7 @@ proptest! {
         let symbols = ["<blank>", " ", "a", "b"].map(String::from).to_vec();
         let tokens = Tokens::from_symbols(symbols).unwrap();
         let ngram = ngram(ARPA);
-        let tree = spell(&ngram, &tokens);
+        let tree = spell(&ngram, &[], &tokens);
         let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
         let beam = PrefixBeam { alike, ..EXACT };
         let mut counts = BTreeMap::new();
@@ -184,7 +198,7 @@ fn a_small_beam_finds_more_where_few_prefixes_are_alike() {
     let symbols = ["<blank>", " ", "a", "b"].map(String::from).to_vec();
     let tokens = Tokens::from_symbols(symbols).unwrap();
     let ngram = ngram(ARPA);
-    let tree = spell(&ngram, &tokens);
+    let tree = spell(&ngram, &[], &tokens);
     let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
     let mut rng = crate::train::stream(1, "alike", 0, 0);
     let mut gain = 0.0;
@@ -211,7 +225,7 @@ fn a_word_knows_its_phones() {
     let tokens = Tokens::from_symbols(symbols).unwrap();
     let lexicon = Lexicon::parse(LEXICON.as_bytes(), "tiny", &tokens).unwrap();
     let ngram = ngram(ARPA);
-    let tree = pronounce(&ngram, &lexicon);
+    let tree = pronounce(&ngram, &[], &lexicon);
     let guide = WordGuide::new(&ngram, &tree, WEIGHTS, &tokens);
     let path = [1, 2, 0, 2, 1];
     let log_probs = Array2::from_shape_fn((5, 3), |(t, v)| if path[t] == v { -0.01 } else { -9.0 });

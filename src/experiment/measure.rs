@@ -43,7 +43,7 @@ fn for_each_batch(
     Ok(())
 }
 
-/// The utterances of a store, ready for the tuning of a search.
+/// The utterances of a store, the dev set number `set`, ready for the tuning of a search.
 ///
 /// # Errors
 /// A store that cannot be read or is not of the model's features.
@@ -51,12 +51,17 @@ pub fn dev_utterances(
     model: &AcousticModel,
     store: &Store,
     normalise: &Normalisation,
+    set: usize,
 ) -> Result<Vec<DevUtterance>, Error> {
     let mut utterances: Vec<Option<DevUtterance>> = (0..store.len()).map(|_| None).collect();
     for_each_batch(model, store, |batch, log_probs| {
         for (&index, outputs) in batch.iter().zip(log_probs) {
             let reference = normalise.apply(store.text(index));
-            utterances[index] = Some(DevUtterance { outputs, reference });
+            utterances[index] = Some(DevUtterance {
+                outputs,
+                reference,
+                set,
+            });
         }
         Ok(())
     })?;

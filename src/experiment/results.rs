@@ -36,8 +36,21 @@ pub struct Results {
     /// stored: fractions by name, `cer.SET` where there are several sets.
     #[serde(default)]
     pub best_path: BTreeMap<String, f64>,
+    /// What the tuning of the search found on the dev sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
     /// Figures by set.
     pub sets: Vec<SetResult>,
+}
+
+/// What the tuning of a search found beside its weights.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tuning {
+    /// The word error rate, a fraction, of the best of each n-best list.
+    pub oracle: f64,
+    /// NIST's normalised cross entropy of the confidences on each dev set, calibrated on the others;
+    /// of a single set on its halves.
+    pub cross_entropy: Vec<Option<f64>>,
 }
 
 /// A training set.

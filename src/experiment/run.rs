@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::domain::Transcripts;
 use super::identity::identity;
 use super::measure::{dev_utterances, measure};
-use super::results::{TrainSet, today};
+use super::results::{TrainSet, Tuning, today};
 use super::sets::{Part, Places, Prepared, hash};
 use super::{Error, Experiment, LanguageConfig, Results, SetConfig, write_report};
 use crate::acoustic::{AcousticModel, AcousticTask, DataSet, Initial, initialise_from};
 use crate::decode::{self, Decoder, Method};
-use crate::features::{Normalisation, Recipe, Stats, Store};
+use crate::features::{Copies, Normalisation, Recipe, Stats, Store};
 use crate::lm::ngram::NGram;
 use crate::nn::Runtime;
 use crate::recognise::{
@@ -61,10 +61,10 @@ pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<Stri
             1000.0 * recipe.seconds_per_frame()
         ),
     ];
-    for (role, set, part, speeds) in sets(experiment) {
+    for (role, set, part, copies) in sets(experiment) {
         let state = match places.locate(&set) {
             Err(error) => format!("missing: {error}"),
-            Ok(place) if places.is_cached(&set, part, &recipe, &speeds) => {
+            Ok(place) if places.is_cached(&set, part, &recipe, &copies) => {
                 format!("{} (features cached)", place.display())
             }
             Ok(place) => format!("{} (features to extract)", place.display()),
@@ -140,9 +140,9 @@ pub fn run(
     let recipe = Recipe::named(&experiment.features.recipe)?;
     let places = places(options);
     let (mut train_sets, mut dev_sets, mut test_sets) = (Vec::new(), Vec::new(), Vec::new());
-    for (role, set, part, speeds) in sets(experiment) {
+    for (role, set, part, copies) in sets(experiment) {
         let mut say = |line: &str| observer.note(line);
-        let prepared = places.prepare(&set, part, &recipe, &speeds, &mut say)?;
+        let prepared = places.prepare(&set, part, &recipe, &copies, &mut say)?;
         match role {
             "train" => train_sets.push(prepared),
             "dev" => dev_sets.push(prepared),
@@ -257,16 +257,26 @@ pub fn run(
     // What is measured is what ships: the model as it stands on disk.
     let files = ModelFiles::Directory(model_dir.clone());
     let (mut shipped_as, shipped) = read_model(&files, runtime)?;
-    let language = read_language(&files, &shipped_as, &LanguageChoice::Own, None)?.map(Arc::new);
+    let language = read_language(
+        &files,
+        &shipped_as,
+        &LanguageChoice::Own,
+        None,
+        &[],
+        runtime,
+    )?
+    .map(Arc::new);
     let rescorer = read_rescorer(&files, &shipped_as, &LanguageChoice::Own, runtime)?;
+    let mut tuning = None;
     if let (Some(language), Some(lm)) = (&language, &experiment.lm)
         && lm.tune
         && shipped_as.decode.method == Method::Beam
     {
         let mut dev = Vec::new();
-        for set in &dev_sets {
+        for (number, set) in dev_sets.iter().enumerate() {
             let store = open_store(set, &recipe, statistics.as_ref())?;
-            dev.extend(dev_utterances(&shipped, &store, &experiment.normalise)?);
+            let normalise = &experiment.normalise;
+            dev.extend(dev_utterances(&shipped, &store, normalise, number)?);
         }
         let tuned = decode::tune(
             &shipped_as.decode,
@@ -279,6 +289,10 @@ pub fn run(
             &experiment.normalise,
             &mut |line| observer.note(line),
         )?;
+        tuning = Some(Tuning {
+            oracle: tuned.oracle.rate(),
+            cross_entropy: tuned.cross_entropy,
+        });
         shipped_as.decode = tuned.config;
         rewrite_model(&model_dir, &shipped_as, BTreeMap::new())?;
     }
@@ -304,6 +318,7 @@ pub fn run(
             })
             .collect(),
         best_path: outcome.evaluation.figures.into_iter().collect(),
+        tuning,
         sets: Vec::new(),
     };
     for (role, sets) in [("dev", &dev_sets), ("test", &test_sets)] {
@@ -370,8 +385,8 @@ fn places(options: &RunOptions) -> Places<'_> {
     }
 }
 
-/// Every set with its role, the part of it, and the speeds of its copies.
-fn sets(experiment: &Experiment) -> Vec<(&'static str, SetConfig, Part, Vec<f64>)> {
+/// Every set with its role, the part of it, and what is stored of its recordings.
+fn sets(experiment: &Experiment) -> Vec<(&'static str, SetConfig, Part, Copies)> {
     let data = &experiment.data;
     let hold_out = if data.dev.is_empty() {
         data.hold_out
@@ -381,18 +396,21 @@ fn sets(experiment: &Experiment) -> Vec<(&'static str, SetConfig, Part, Vec<f64>
     let mut all = Vec::new();
     for set in &data.train {
         let part = hold_out.map_or(Part::Whole, Part::Kept);
-        let mut speeds = experiment.augment.speeds.clone();
-        if !speeds.contains(&1.0) {
-            speeds.insert(0, 1.0);
+        let mut copies = Copies {
+            speeds: experiment.augment.speeds.clone(),
+            noise: experiment.augment.noise,
+        };
+        if !copies.speeds.contains(&1.0) {
+            copies.speeds.insert(0, 1.0);
         }
-        all.push(("train", set.clone(), part, speeds));
+        all.push(("train", set.clone(), part, copies));
         if let Some(fraction) = hold_out {
-            all.push(("dev", set.clone(), Part::HeldOut(fraction), vec![1.0]));
+            all.push(("dev", set.clone(), Part::HeldOut(fraction), Copies::plain()));
         }
     }
     for (role, sets) in [("dev", &data.dev), ("test", &data.test)] {
         for set in sets {
-            all.push((role, set.clone(), Part::Whole, vec![1.0]));
+            all.push((role, set.clone(), Part::Whole, Copies::plain()));
         }
     }
     all

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Error, SetConfig};
 use crate::corpus::{self, Request, Utterance};
-use crate::features::{ExtractRequest, Recipe, Store, extract};
+use crate::features::{Copies, ExtractRequest, Recipe, Store, extract};
 
 /// Where corpora are found and where the cache is.
 pub(super) struct Places<'a> {
@@ -37,7 +37,7 @@ pub(super) struct Prepared {
     pub name: String,
     /// Its feature store.
     pub store: PathBuf,
-    /// A hash of what is learnt from: the utterances, the recipe and the speeds, wherever the corpus
+    /// A hash of what is learnt from: the utterances, the recipe and the copies, wherever the corpus
     /// lies and however old its files are, so that a copy of it trains the same run.
     pub content: String,
     /// Utterances, without speed-perturbed copies.
@@ -109,7 +109,7 @@ impl Places<'_> {
         set: &SetConfig,
         part: Part,
         recipe: &Recipe,
-        speeds: &[f64],
+        copies: &Copies,
         say: &mut dyn FnMut(&str),
     ) -> Result<Prepared, Error> {
         let (utterances, listing) = self.manifest(set, say)?;
@@ -117,7 +117,7 @@ impl Places<'_> {
             .into_iter()
             .filter(|utterance| part.holds(&utterance.id))
             .collect();
-        let key = self.store_key(&listing, part, recipe, speeds);
+        let key = self.store_key(&listing, part, recipe, copies);
         let name = part.name(set);
         if utterances.is_empty() {
             return Err(Error::Data(format!("{name} holds no utterances")));
@@ -133,7 +133,7 @@ impl Places<'_> {
             let summary = extract(&ExtractRequest {
                 utterances: &utterances,
                 recipe,
-                speeds,
+                copies,
                 out: &store,
                 progress: true,
             })?;
@@ -147,21 +147,21 @@ impl Places<'_> {
         Ok(Prepared {
             name,
             store,
-            content: content(&utterances, recipe, speeds),
+            content: content(&utterances, recipe, copies),
             utterances: utterances.len(),
             hours,
         })
     }
 
     /// Whether the cache holds the features of a part of a set; for the plan of a dry run.
-    pub fn is_cached(&self, set: &SetConfig, part: Part, recipe: &Recipe, speeds: &[f64]) -> bool {
+    pub fn is_cached(&self, set: &SetConfig, part: Part, recipe: &Recipe, copies: &Copies) -> bool {
         let Ok(root) = self.locate(set) else {
             return false;
         };
         let Ok(listing) = self.listing_key(set, &root) else {
             return false;
         };
-        let key = self.store_key(&listing, part, recipe, speeds);
+        let key = self.store_key(&listing, part, recipe, copies);
         let name = part.name(set);
         self.store(&name, &key).is_file()
     }
@@ -170,12 +170,12 @@ impl Places<'_> {
         self.cache("features", &format!("{name}-{}.h5", &key[..16]))
     }
 
-    fn store_key(&self, listing: &str, part: Part, recipe: &Recipe, speeds: &[f64]) -> String {
+    fn store_key(&self, listing: &str, part: Part, recipe: &Recipe, copies: &Copies) -> String {
         hash(&[
             listing.as_bytes(),
             format!("{part:?}").as_bytes(),
             recipe.hash().as_bytes(),
-            format!("{speeds:?}").as_bytes(),
+            copies.key().as_bytes(),
             env!("CARGO_PKG_VERSION").as_bytes(),
         ])
     }
@@ -221,8 +221,8 @@ impl Places<'_> {
     }
 }
 
-fn content(utterances: &[Utterance], recipe: &Recipe, speeds: &[f64]) -> String {
-    let mut lines = format!("{} {speeds:?}", recipe.hash());
+fn content(utterances: &[Utterance], recipe: &Recipe, copies: &Copies) -> String {
+    let mut lines = format!("{} {}", recipe.hash(), copies.key());
     for utterance in utterances {
         lines.push_str(&format!(
             "\n{}\t{:?} {:?} {}\t{}",
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_copy_of_a_corpus_is_the_same_to_learn_from_and_other_texts_are_not() {
         let recipe = Recipe::named("fbank80-stack3").unwrap();
-        let of = |utterance, speeds: &[f64]| content(&[utterance], &recipe, speeds);
+        let of = |utterance, speeds: &[f64]| content(&[utterance], &recipe, &Copies::at(speeds));
         let here = of(utterance("here/a.wav", "one"), &[1.0]);
         assert_eq!(here, of(utterance("there/a.wav", "one"), &[1.0]));
         assert_ne!(here, of(utterance("here/a.wav", "two"), &[1.0]));

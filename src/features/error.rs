@@ -112,6 +112,16 @@ pub enum Error {
         /// The speed.
         speed: f64,
     },
+    /// Signal-to-noise ratios that are no range.
+    #[error(
+        "noise at {low} to {high} dB: give two signal-to-noise ratios from -20 to 100, the lower one first"
+    )]
+    BadNoise {
+        /// The lower one.
+        low: f64,
+        /// The higher one.
+        high: f64,
+    },
     /// Two utterances have the same id.
     #[error("two utterances have the id {id}: ids must be unique in a store")]
     RepeatedId {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::normalise::Moments;
 use super::recipe::Normalisation;
 use super::writer::{Entry, Writer};
-use super::{Error, Extractor, Recipe};
+use super::{Error, Extractor, Noise, Recipe};
 use crate::audio::{self, Waveform};
 use crate::corpus::{Utterance, load_audio};
 
@@ -27,14 +27,47 @@ pub struct ExtractRequest<'a> {
     pub utterances: &'a [Utterance],
     /// What to compute.
     pub recipe: &'a Recipe,
-    /// Speeds of the copies, 1 for the recording itself: `[0.9, 1.0, 1.1]`. A copy at speed `s` is
-    /// played `s` times as fast, pitch and all (sox `speed`, Kaldi's speed perturbation): 0.9 is
-    /// slower and longer. Its id is `sp0.9-ID`, its speaker `sp0.9-SPEAKER`. Empty: 1 alone.
-    pub speeds: &'a [f64],
+    /// What is stored of each.
+    pub copies: &'a Copies,
     /// The store; a file that is there is replaced once the new one is whole.
     pub out: &'a Path,
     /// Show a progress bar, where standard error is a terminal.
     pub progress: bool,
+}
+
+/// What is stored of each recording.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Copies {
+    /// Speeds of the copies, 1 for the recording itself: `[0.9, 1.0, 1.1]`. A copy at speed `s` is
+    /// played `s` times as fast, pitch and all (sox `speed`, Kaldi's speed perturbation): 0.9 is
+    /// slower and longer. Its id is `sp0.9-ID`, its speaker `sp0.9-SPEAKER`. Empty: 1 alone.
+    pub speeds: Vec<f64>,
+    /// Noise behind each of them.
+    pub noise: Option<Noise>,
+}
+
+impl Copies {
+    /// The recording as it is.
+    pub fn plain() -> Self {
+        Self::at(&[1.0])
+    }
+
+    /// Clean copies at some speeds.
+    pub fn at(speeds: &[f64]) -> Self {
+        Self {
+            speeds: speeds.to_vec(),
+            noise: None,
+        }
+    }
+
+    /// What tells these copies from others.
+    pub fn key(&self) -> String {
+        let speeds = format!("{:?}", self.speeds);
+        match self.noise {
+            Some(noise) => format!("{speeds} {noise:?}"),
+            None => speeds,
+        }
+    }
 }
 
 /// What an extraction made.
@@ -60,12 +93,11 @@ pub struct Summary {
 /// enough, a store that cannot be written. Whatever stood at `out` is still there then.
 pub fn extract(request: &ExtractRequest) -> Result<Summary, Error> {
     let extractor = Extractor::new(request.recipe)?;
-    let speeds = if request.speeds.is_empty() {
-        &[1.0]
-    } else {
-        request.speeds
-    };
-    check(request.utterances, speeds)?;
+    let mut copies = request.copies.clone();
+    if copies.speeds.is_empty() {
+        copies.speeds.push(1.0);
+    }
+    check(request.utterances, &copies)?;
     let mut writer = Writer::create(request.out, request.recipe)?;
     let mut summary = Summary {
         utterances: 0,
@@ -82,7 +114,7 @@ pub fn extract(request: &ExtractRequest) -> Result<Summary, Error> {
             .map_init(
                 || extractor.clone(),
                 |extractor, utterance| {
-                    let extracted = extract_one(extractor, utterance, speeds);
+                    let extracted = extract_one(extractor, utterance, &copies);
                     bar.inc(1);
                     extracted
                 },
@@ -122,7 +154,7 @@ struct Extracted {
 fn extract_one(
     extractor: &mut Extractor,
     utterance: &Utterance,
-    speeds: &[f64],
+    copies: &Copies,
 ) -> Result<Extracted, Error> {
     let rate = extractor.recipe().sample_rate();
     let decoded = load_audio(utterance, rate).map_err(|source| Error::Recording {
@@ -130,11 +162,11 @@ fn extract_one(
         source,
     })?;
     let mut extracted = Extracted {
-        entries: Vec::with_capacity(speeds.len()),
+        entries: Vec::with_capacity(copies.speeds.len()),
         skipped: Vec::new(),
         notices: decoded.notices.iter().map(ToString::to_string).collect(),
     };
-    for &speed in speeds {
+    for &speed in &copies.speeds {
         let name = |name: &str| {
             if speed == 1.0 {
                 name.to_owned()
@@ -142,17 +174,21 @@ fn extract_one(
                 format!("sp{speed}-{name}")
             }
         };
-        let copy;
-        let waveform = if speed == 1.0 {
-            &decoded.waveform
-        } else {
+        let mut copy;
+        let mut waveform = &decoded.waveform;
+        if speed != 1.0 {
             copy = at_speed(&decoded.waveform, speed).map_err(|source| Error::Speed {
                 id: utterance.id.clone(),
                 speed,
                 source,
             })?;
-            &copy
-        };
+            waveform = &copy;
+        }
+        if let Some(noise) = copies.noise {
+            copy = waveform.clone();
+            noise.apply(&mut copy, &name(&utterance.id));
+            waveform = &copy;
+        }
         match features(extractor, waveform) {
             Ok((features, moments)) => extracted.entries.push(Entry {
                 id: name(&utterance.id),
@@ -202,9 +238,12 @@ fn at_speed(waveform: &Waveform, speed: f64) -> Result<Waveform, audio::Error> {
     audio::resample(&played, waveform.sample_rate)
 }
 
-fn check(utterances: &[Utterance], speeds: &[f64]) -> Result<(), Error> {
-    for (i, &speed) in speeds.iter().enumerate() {
-        if !SPEEDS.contains(&speed) || speeds[..i].contains(&speed) {
+fn check(utterances: &[Utterance], copies: &Copies) -> Result<(), Error> {
+    if let Some(noise) = copies.noise {
+        noise.check()?;
+    }
+    for (i, &speed) in copies.speeds.iter().enumerate() {
+        if !SPEEDS.contains(&speed) || copies.speeds[..i].contains(&speed) {
             return Err(Error::BadSpeed { speed });
         }
     }

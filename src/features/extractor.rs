@@ -5,7 +5,7 @@ use ndarray::Array2;
 use super::framing::Framing;
 use super::mel::{self, Filter};
 use super::normalise::{Moments, Stats};
-use super::recipe::{Kind, Normalisation, Recipe};
+use super::recipe::{Frames, Kind, Normalisation, Recipe};
 use super::rfft::PowerSpectrum;
 use super::{Error, deltas, ln, preemphasis, stack, window};
 use crate::audio::Waveform;
@@ -21,6 +21,7 @@ pub struct Extractor {
     framing: Framing,
     window: Vec<f32>,
     power_spectrum: PowerSpectrum,
+    dither: Vec<f32>,
     filters: Vec<Filter>,
     delta_weights: Vec<Vec<f32>>,
     scratch: Scratch,
@@ -34,6 +35,24 @@ struct Scratch {
     power: Vec<f32>,
 }
 
+/// The power that white noise of standard deviation `frames.dither` has on average in each bin of a
+/// transform of `length` samples, after pre-emphasis and `window`; empty without dither.
+fn dither(frames: Frames, window: &[f32], length: usize) -> Vec<f32> {
+    if frames.dither == 0.0 {
+        return Vec::new();
+    }
+    let deviation = f64::from(frames.dither) / SCALE;
+    let windowed: f64 = window.iter().map(|w| f64::from(*w).powi(2)).sum();
+    let a = f64::from(frames.preemphasis);
+    (0..=length / 2)
+        .map(|bin| {
+            let angle = std::f64::consts::TAU * bin as f64 / length as f64;
+            let emphasis = 1.0 + a * a - 2.0 * a * angle.cos();
+            (deviation * deviation * windowed * emphasis) as f32
+        })
+        .collect()
+}
+
 impl Extractor {
     /// Plans the transform and builds the tables of `recipe`.
     ///
@@ -44,6 +63,7 @@ impl Extractor {
         let framing = recipe.framing();
         let fft_length = recipe.fft_length();
         let window = window::window(recipe.frames.window, framing.length, SCALE);
+        let dither = dither(recipe.frames, &window, fft_length);
         let filters = recipe.filters()?;
         Ok(Self {
             recipe: recipe.clone(),
@@ -51,6 +71,7 @@ impl Extractor {
             framing,
             window,
             power_spectrum: PowerSpectrum::new(fft_length),
+            dither,
             filters,
             delta_weights: deltas::weights(recipe.deltas),
             scratch: Scratch {
@@ -196,6 +217,9 @@ impl Extractor {
         };
 
         self.power_spectrum.compute(padded, power);
+        for (power, dither) in power.iter_mut().zip(&self.dither) {
+            *power += dither;
+        }
         match self.recipe.kind {
             Kind::Fbank => mel::apply(&self.filters, power, bins),
             Kind::Spectrogram => bins.copy_from_slice(power),
@@ -204,5 +228,75 @@ impl Extractor {
             *energy = energy.max(f32::EPSILON);
         }
         ln::ln(bins);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// White noise of standard deviation 1 on the 16-bit scale, one second.
+    fn white() -> Waveform {
+        let mut state = 1u64;
+        let mut uniform = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) as f32 / (1u64 << 31) as f32 - 0.5
+        };
+        let sample = |_| uniform() * 12f32.sqrt() / SCALE as f32;
+        Waveform {
+            samples: (0..16000).map(sample).collect(),
+            sample_rate: 16000,
+        }
+    }
+
+    fn energies(dither: f32, samples: &Waveform) -> Array2<f32> {
+        let recipe = format!(
+            "kind = \"fbank\"\nsample_rate = 16000\n[frames]\ndither = {dither:?}\n[mel]\nbins = 40\n"
+        );
+        let recipe = Recipe::parse(&recipe, "test").unwrap();
+        let features = Extractor::new(&recipe).unwrap().compute(samples).unwrap();
+        features.mapv(f32::exp)
+    }
+
+    #[test]
+    fn dither_is_the_mean_power_of_white_noise() {
+        let silence = Waveform {
+            samples: vec![0.0; 16000],
+            sample_rate: 16000,
+        };
+        let (noise, dither) = (energies(0.0, &white()), energies(1.0, &silence));
+        for (noise, dither) in noise.columns().into_iter().zip(dither.columns()).skip(3) {
+            let (found, expected) = (noise.mean().unwrap(), dither[0]);
+            assert!((found / expected - 1.0).abs() < 0.25, "{found} {expected}");
+            assert!(dither.iter().all(|power| *power == expected));
+        }
+        let share = noise.sum() / energies(1.0, &silence).sum();
+        assert!((share - 1.0).abs() < 0.05, "{share}");
+    }
+
+    #[test]
+    fn dither_hides_the_rounding_to_sixteen_bits() {
+        let tone = |i: usize| 0.1 * (i as f32 * 0.1).sin();
+        let exact = Waveform {
+            samples: (0..16000).map(tone).collect(),
+            sample_rate: 16000,
+        };
+        let mut rounded = exact.clone();
+        for sample in &mut rounded.samples {
+            *sample = (*sample * SCALE as f32).round() / SCALE as f32;
+        }
+        let apart = |dither| {
+            let (exact, rounded) = (energies(dither, &exact), energies(dither, &rounded));
+            let ratios = rounded.iter().zip(&exact).map(|(a, b)| (a / b).ln().abs());
+            ratios.fold(0.0f32, f32::max)
+        };
+        assert!(
+            apart(0.0) > 1.0 && apart(1.0) < 0.5,
+            "{} {}",
+            apart(0.0),
+            apart(1.0)
+        );
     }
 }

@@ -15,8 +15,8 @@
 //! A [`Recipe`] (one of `features/*.toml`) says what each stage does, an [`Extractor`] runs the
 //! chain on one waveform, [`extract`] runs it over a corpus into a [`Store`].
 //!
-//! The filterbank is Kaldi's: the tests hold it to 1e-3 of kaldi-native-fbank's numbers. There is no
-//! dither: features depend on the samples alone.
+//! The filterbank is Kaldi's: the tests hold it to 1e-3 of kaldi-native-fbank's numbers. Dither is added
+//! to the spectrum as its expected power, not to the samples: features depend on these alone.
 
 use std::path::Path;
 
@@ -30,6 +30,7 @@ mod framing;
 mod ln;
 mod locate;
 mod mel;
+mod noise;
 mod normalise;
 mod plot;
 mod preemphasis;
@@ -41,8 +42,9 @@ mod window;
 mod writer;
 
 pub use error::Error;
-pub use extract::{ExtractRequest, Summary, extract};
+pub use extract::{Copies, ExtractRequest, Summary, extract};
 pub use extractor::Extractor;
+pub use noise::Noise;
 pub use normalise::{Moments, Stats};
 pub use plot::plot;
 pub use recipe::{Deltas, Energy, Frames, Kind, Mel, Normalisation, Recipe, Stacking, Window};

@@ -14,7 +14,7 @@ use super::{Error, locate, stack};
 pub use options::{Deltas, Energy, Frames, Kind, Mel, Normalisation, Stacking, Window};
 
 /// Every built-in recipe: its name and its file.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("fbank40-8k", include_str!("../../features/fbank40-8k.toml")),
     (
         "fbank40-delta",
@@ -24,6 +24,10 @@ const BUILT_IN: [(&str, &str); 5] = [
     (
         "fbank80-stack3",
         include_str!("../../features/fbank80-stack3.toml"),
+    ),
+    (
+        "fbank80-stack3-dither",
+        include_str!("../../features/fbank80-stack3-dither.toml"),
     ),
     (
         "spectrogram",
@@ -193,7 +197,12 @@ impl Recipe {
 
     /// Seconds from one output frame to the next, skipping included.
     pub fn seconds_per_frame(&self) -> f64 {
-        (self.framing().shift * self.stacking.skip) as f64 / f64::from(self.sample_rate)
+        self.samples_per_frame() as f64 / f64::from(self.sample_rate)
+    }
+
+    /// Samples from one output frame to the next, skipping included.
+    pub fn samples_per_frame(&self) -> usize {
+        self.framing().shift * self.stacking.skip
     }
 
     /// Samples that give one output frame: one window, or as many as a whole stack covers.

@@ -6,7 +6,7 @@ const F32: usize = size_of::<f32>();
 
 /// Bytes that a training step of a recurrent stack needs, the optimiser's moments and the layers
 /// above not counted. An upper estimate: 427 MiB for three bidirectional layers of 320 LSTM cells
-/// on 16 × 400 frames, whose whole process was seen to peak at 407 MiB.
+/// on 16 × 400 frames, whose whole process was seen to peak at 372 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// The weights.

@@ -1,20 +1,12 @@
 //! Forced alignment: when each word of a known text was said.
 
-use ndarray::{Array2, ArrayView2, s};
-use rayon::prelude::*;
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
-use super::{Error, RecognisedWord, Recogniser, Transcript, WindowResult, Windows};
+use super::{Error, RecognisedWord, Recogniser, Segment, Transcript, Windows};
+use crate::audio::Notice;
 use crate::ctc;
-use crate::decode::{self, Hypothesis, TimedWord, Word};
+use crate::decode::{self, Hypothesis, Word};
 use crate::text::Lexicon;
-
-/// The log-probabilities of a recording of any length, and when each of their frames begins.
-struct Frames {
-    /// `[T, V]`, nats.
-    log_probs: Array2<f32>,
-    /// `[T]`, seconds.
-    begins: Vec<f64>,
-}
 
 impl Recogniser {
     /// Aligns a text with the recording that it was read in: Viterbi over the CTC lattice of the
@@ -59,7 +51,7 @@ impl Recogniser {
             }
         };
         let spellings = words.iter().map(spelled).collect::<Result<Vec<_>, _>>()?;
-        let (frames, seconds, notices) = self.frames(windows, output)?;
+        let (log_probs, seconds, notices) = self.all_log_probs(windows, output)?;
         let known = |chosen: &[usize]| {
             let with_tokens = spellings
                 .iter()
@@ -73,20 +65,20 @@ impl Recogniser {
         let mut chosen = vec![0; words.len()];
         let mut hypothesis = known(&chosen);
         if spellings.iter().any(|all| all.len() > 1) {
-            chosen = choose(frames.log_probs.view(), &hypothesis, &spellings)?;
+            chosen = choose(log_probs.view(), &hypothesis, &spellings)?;
             hypothesis = known(&chosen);
         }
         let frame = description.features.seconds_per_frame();
         let boundaries = description.decode.boundaries;
-        let timed = decode::word_times(frames.log_probs.view(), &hypothesis, frame, boundaries)
+        let timed = decode::word_times(log_probs.view(), &hypothesis, frame, boundaries)
             .map_err(too_long)?;
         let words = timed.into_iter().map(|word| RecognisedWord {
             confidence: word.peak,
-            timed: frames.placed(word, frame, seconds),
+            timed: word.within(0.0, seconds),
         });
         Ok(Transcript {
             text: text.clone(),
-            windows: vec![WindowResult {
+            segments: vec![Segment {
                 start: 0.0,
                 seconds,
                 text,
@@ -98,58 +90,28 @@ impl Recogniser {
         })
     }
 
-    /// The frames of every window's core, in order, with the length of the recording in seconds.
-    fn frames(
+    /// The `[T, V]` log-probabilities of one output for a whole recording, its length in seconds, and
+    /// what was done to it.
+    fn all_log_probs(
         &self,
         mut windows: Windows,
         output: usize,
-    ) -> Result<(Frames, f64, Vec<crate::audio::Notice>), Error> {
-        let frame = self.description().features.seconds_per_frame();
-        let (mut rows, mut begins, mut seconds, mut vocabulary) = (Vec::new(), Vec::new(), 0.0, 0);
+    ) -> Result<(Array2<f32>, f64, Vec<Notice>), Error> {
+        let mut stretches = self.stretches(output);
+        let mut parts = Vec::new();
         loop {
-            let group = windows.next_group()?;
-            if group.is_empty() {
+            let ended = self.push_group(&mut windows, &mut stretches)?;
+            parts.extend(stretches.take_certain(ended).into_iter().nth(output));
+            if ended {
                 break;
             }
-            let results: Vec<Result<Vec<Array2<f32>>, Error>> = group
-                .par_iter()
-                .map(|window| self.log_probs(&window.waveform))
-                .collect();
-            for (window, result) in group.iter().zip(results) {
-                let log_probs = result?.swap_remove(output);
-                vocabulary = log_probs.ncols();
-                seconds = window.end;
-                for (number, row) in log_probs.rows().into_iter().enumerate() {
-                    let begin = window.begins + number as f64 * frame;
-                    if (window.start..window.end).contains(&begin) {
-                        rows.extend(row);
-                        begins.push(begin);
-                    }
-                }
-            }
         }
-        let shape = (begins.len(), vocabulary);
-        let log_probs =
-            Array2::from_shape_vec(shape, rows).map_err(|error| Error::Align(error.to_string()))?;
-        Ok((Frames { log_probs, begins }, seconds, windows.notices()))
-    }
-}
-
-impl Frames {
-    /// A word with times counted in frames of equal length, at the times at which the frames were.
-    fn placed(&self, mut word: TimedWord, frame: f64, seconds: f64) -> TimedWord {
-        let place = |time: &mut f64| {
-            let at = ((*time / frame) as usize).min(self.begins.len().saturating_sub(1));
-            let begin = self.begins.get(at).copied().unwrap_or(0.0);
-            *time = (begin + *time - at as f64 * frame).clamp(0.0, seconds);
-        };
-        place(&mut word.start);
-        place(&mut word.end);
-        for token in &mut word.tokens {
-            place(&mut token.start);
-            place(&mut token.end);
+        if parts.is_empty() {
+            return Err(Error::Align("the recording has no samples".into()));
         }
-        word
+        let views: Vec<ArrayView2<'_, f32>> = parts.iter().map(|part| part.view()).collect();
+        let all = concatenate(Axis(0), &views).map_err(|error| Error::Align(error.to_string()))?;
+        Ok((all, windows.seconds(), windows.notices()))
     }
 }
 

@@ -30,17 +30,17 @@ pub fn ctm_words<'a>(id: &str, words: impl IntoIterator<Item = &'a RecognisedWor
 }
 
 /// NIST's STM, a stretch of speech a line: `ID channel speaker start end words`, as `sclite -r FILE stm`
-/// reads references. A stretch is a window of the recording; those without words are left out. The
+/// reads references. A stretch is what was said between two pauses; those without words are left out. The
 /// speaker is not known: the recording stands for him.
 pub fn stm(id: &str, transcript: &Transcript) -> String {
     let id = id.replace(char::is_whitespace, "_");
     let mut out = String::new();
-    let spoken = transcript.windows.iter().filter(|w| !w.text.is_empty());
-    for window in spoken {
-        let start = milliseconds(window.start);
-        let end = milliseconds(window.start + window.seconds).max(start + 1);
+    let spoken = transcript.segments.iter().filter(|s| !s.text.is_empty());
+    for segment in spoken {
+        let start = milliseconds(segment.start);
+        let end = milliseconds(segment.start + segment.seconds).max(start + 1);
         let (start, end) = (seconds(start), seconds(end));
-        let _ = writeln!(out, "{id} 1 {id} {start} {end} {}", window.text);
+        let _ = writeln!(out, "{id} 1 {id} {start} {end} {}", segment.text);
     }
     out
 }
@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
     use crate::decode::{TimedToken, TimedWord};
-    use crate::recognise::WindowResult;
+    use crate::recognise::Segment;
 
     /// Words with their beginnings and ends in seconds.
     fn transcript(words: &[(&str, f64, f64)], seconds: f64) -> Transcript {
@@ -278,7 +278,7 @@ mod tests {
             })
             .collect();
         Transcript {
-            windows: vec![WindowResult {
+            segments: vec![Segment {
                 start: 0.0,
                 text: String::new(),
                 seconds,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Description, Error, ModelFiles};
-use crate::decode::{Language, Rescorer};
+use crate::decode::{HotPhrase, Language, Rescorer};
 use crate::lm::Model;
 use crate::lm::ngram::NGram;
 use crate::lm::rnn::{self, Rnn};
@@ -27,7 +27,7 @@ pub enum LanguageChoice {
     Own,
     /// None.
     None,
-    /// An n-gram file, of any kind that is read.
+    /// An n-gram file, of any kind that is read, or the directory of a recurrent model.
     File(PathBuf),
 }
 
@@ -43,7 +43,8 @@ impl std::str::FromStr for LanguageChoice {
 }
 
 /// The language model for an output of a model, or `None` if there is none or none is wanted. For
-/// phones the pronunciations come from `lexicon`, or from the model directory.
+/// phones the pronunciations come from `lexicon`, or from the model directory. The words of `hot`
+/// phrases may be found although it does not know them.
 ///
 /// # Errors
 /// A file that cannot be read; a language model that does not fit the output.
@@ -52,9 +53,18 @@ pub fn read_language(
     description: &Description,
     choice: &LanguageChoice,
     lexicon: Option<&PathBuf>,
+    hot: &[HotPhrase],
+    runtime: Runtime,
 ) -> Result<Option<Language>, Error> {
+    let Some(tokens) = description.tokens.get(description.decode.output) else {
+        return Ok(None);
+    };
     let ngram = match choice {
         LanguageChoice::None => return Ok(None),
+        LanguageChoice::File(path) if path.is_dir() => {
+            let rnn = Rnn::open(path, runtime)?;
+            return Ok(Some(Language::recurrent(rnn, tokens)?));
+        }
         LanguageChoice::File(path) => NGram::open(path)?,
         LanguageChoice::Own if !description.decode.lm => return Ok(None),
         LanguageChoice::Own if !description.files.contains_key(NGRAM) => return Ok(None),
@@ -66,15 +76,13 @@ pub fn read_language(
             }
         }
     };
-    let Some(tokens) = description.tokens.get(description.decode.output) else {
-        return Ok(None);
-    };
     let lexicon = read_lexicon(files, description, tokens, lexicon)?;
-    Ok(Some(Language::new(ngram, tokens, lexicon.as_ref())?))
+    let language = Language::new(ngram, tokens, lexicon.as_ref(), hot)?;
+    Ok(Some(language))
 }
 
-/// The pronunciations over an inventory of phones, from a file or else from the model directory;
-/// `None` for characters, and where there are none.
+/// The pronunciations over an inventory of phones, from a file and, for words that it lacks, from the
+/// model directory; `None` for characters, and where there are none.
 ///
 /// # Errors
 /// A file that cannot be read or is no lexicon.
@@ -84,15 +92,27 @@ pub fn read_lexicon(
     tokens: &Tokens,
     file: Option<&PathBuf>,
 ) -> Result<Option<Lexicon>, Error> {
-    Ok(match file {
-        _ if tokens.is_characters() => None,
-        Some(path) => Some(Lexicon::read(path, tokens)?),
-        None if description.files.contains_key(LEXICON) => {
+    if tokens.is_characters() {
+        return Ok(None);
+    }
+    let own = match description.files.contains_key(LEXICON) {
+        true => {
             let name = format!("{}/{LEXICON}", files.name());
             Some(Lexicon::parse(&files.read(LEXICON)?, &name, tokens)?)
         }
-        None => None,
-    })
+        false => None,
+    };
+    let Some(path) = file else { return Ok(own) };
+    let given = Lexicon::read(path, tokens)?;
+    let mut both = given.clone();
+    for (word, pronunciations) in own.iter().flat_map(Lexicon::entries) {
+        if given.pronunciations(word).is_empty() {
+            for pronunciation in pronunciations {
+                both.add(word, pronunciation.clone());
+            }
+        }
+    }
+    Ok(Some(both))
 }
 
 /// The folder of the second pass's language model.

@@ -3,10 +3,10 @@
 mod align;
 mod files;
 mod formats;
-mod join;
 mod language;
 mod model;
 mod recogniser;
+mod stretches;
 mod windows;
 
 pub use crate::nn::{Storage, read_weights, write_weights};
@@ -17,7 +17,7 @@ pub use language::{
 };
 pub use model::{Description, Provenance, read_description, rewrite_model, write_model};
 pub use recogniser::{
-    RecognisedWord, Recogniser, Settings, Transcript, WindowResult, model_weights, read_model,
+    RecognisedWord, Recogniser, Segment, Settings, Transcript, model_weights, read_model,
 };
 pub use windows::{Window, Windows};
 

@@ -1,17 +1,19 @@
 //! A model and a recording to words.
 
 use std::io::Read;
+use std::iter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use super::join::join;
 use super::model::WEIGHTS;
+use super::stretches::{Stretch, Stretches};
 use super::{
-    Description, Error, LanguageChoice, ModelFiles, Window, Windows, read_description,
-    read_language, read_rescorer, read_weights,
+    Description, Error, LanguageChoice, ModelFiles, Windows, read_description, read_language,
+    read_rescorer, read_weights,
 };
 use crate::acoustic::AcousticModel;
 use crate::audio::{Blocks, Notice, Waveform};
@@ -48,8 +50,8 @@ pub struct Settings {
 pub struct Transcript {
     /// The words.
     pub text: String,
-    /// Hypotheses, best first; for a long recording, of each window in turn.
-    pub windows: Vec<WindowResult>,
+    /// What was said between pauses, in order.
+    pub segments: Vec<Segment>,
     /// Length of the recording, seconds.
     pub seconds: f64,
     /// What was done to the recording on the way in.
@@ -57,42 +59,36 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// The words of all windows in the order of their times.
+    /// The words of all segments in the order of their times.
     pub fn words(&self) -> impl Iterator<Item = &RecognisedWord> {
-        self.windows.iter().flat_map(|window| &window.words)
+        self.segments.iter().flat_map(|segment| &segment.words)
     }
 
-    fn add(&mut self, window: WindowResult, heard: &mut dyn FnMut(&WindowResult)) {
-        if !window.text.is_empty() {
+    fn add(&mut self, segment: Segment, heard: &mut dyn FnMut(&Segment)) {
+        if !segment.text.is_empty() {
             if !self.text.is_empty() {
                 self.text.push(' ');
             }
-            self.text.push_str(&window.text);
+            self.text.push_str(&segment.text);
         }
-        self.seconds = window.start + window.seconds;
-        heard(&window);
-        self.windows.push(window);
+        heard(&segment);
+        self.segments.push(segment);
     }
 }
 
-/// What was recognised in one window of a recording.
+/// What was recognised between two pauses of a recording.
 #[derive(Clone, Debug)]
-pub struct WindowResult {
-    /// Where the window's core begins, seconds.
+pub struct Segment {
+    /// Where it begins, seconds.
     pub start: f64,
-    /// The core's length, seconds.
+    /// Its length, seconds.
     pub seconds: f64,
-    /// What was said in the core.
+    /// What was said.
     pub text: String,
-    /// Hypotheses, best first, of the core and what overlaps its neighbours.
+    /// Hypotheses, best first.
     pub hypotheses: Vec<Hypothesis>,
-    /// The words of the first one that are not the neighbours'.
+    /// The words of the first one.
     pub words: Vec<RecognisedWord>,
-}
-
-fn joined_text(words: &[RecognisedWord]) -> String {
-    let texts: Vec<&str> = words.iter().map(|word| word.timed.text.as_str()).collect();
-    texts.join(" ")
 }
 
 /// A word with when it was said and how sure that is.
@@ -183,6 +179,8 @@ impl Recogniser {
             &description,
             &settings.language,
             settings.lexicon.as_ref(),
+            &settings.hot_words,
+            runtime,
         )?;
         let decoder = Decoder::new(
             &description.decode,
@@ -230,7 +228,7 @@ impl Recogniser {
     /// The file cannot be read, or is too short for one frame.
     pub fn recognise_file(&self, path: &Path, n_best: usize) -> Result<Transcript, Error> {
         let rate = self.description.features.sample_rate();
-        self.recognise_windows(Windows::new(Blocks::open(path, rate)?, rate), n_best)
+        self.recognise_windows(self.windows(Blocks::open(path, rate)?), n_best)
     }
 
     /// Recognises a WAV from a stream that messages call `name`.
@@ -245,10 +243,15 @@ impl Recogniser {
     ) -> Result<Transcript, Error> {
         let rate = self.description.features.sample_rate();
         let blocks = Blocks::from_wav(reader, name, rate)?;
-        self.recognise_windows(Windows::new(blocks, rate), n_best)
+        self.recognise_windows(self.windows(blocks), n_best)
     }
 
-    /// Recognises the windows of a recording and joins their words.
+    /// The windows of a recording that is read at the model's rate.
+    pub fn windows(&self, blocks: Blocks) -> Windows {
+        Windows::new(blocks, &self.description.features)
+    }
+
+    /// Recognises the windows of a recording and joins what they hear.
     ///
     /// # Errors
     /// As [`Recogniser::recognise_file`].
@@ -256,8 +259,9 @@ impl Recogniser {
         self.recognise_as_it_comes(windows, n_best, &mut |_| {})
     }
 
-    /// The same, and tells of each window as soon as its words are final, in order. Windows are
-    /// recognised in parallel, as many at once as there are threads.
+    /// The same, and tells of each segment as soon as its words are certain, in order. Windows go
+    /// through the network in parallel, as many at once as there are threads, and the stretches
+    /// between the pauses that it hears through the search.
     ///
     /// # Errors
     /// As [`Recogniser::recognise_file`].
@@ -265,42 +269,80 @@ impl Recogniser {
         &self,
         mut windows: Windows,
         n_best: usize,
-        heard: &mut dyn FnMut(&WindowResult),
+        heard: &mut dyn FnMut(&Segment),
     ) -> Result<Transcript, Error> {
+        let mut stretches = self.stretches(self.description.decode.output);
         let mut transcript = Transcript::default();
-        let mut before: Option<WindowResult> = None;
         loop {
-            let group = windows.next_group()?;
-            if group.is_empty() {
+            let ended = self.push_group(&mut windows, &mut stretches)?;
+            let complete: Vec<Stretch> = iter::from_fn(|| stretches.next_stretch(ended)).collect();
+            let seconds = windows.seconds();
+            let segments: Vec<Result<Segment, Error>> = complete
+                .par_iter()
+                .map(|stretch| self.recognise_stretch(stretch, seconds, n_best))
+                .collect();
+            let last = segments.len().checked_sub(1).filter(|_| ended);
+            for (at, segment) in segments.into_iter().enumerate() {
+                let mut segment = segment?;
+                if Some(at) == last {
+                    // What is left after the last frame is less than one.
+                    segment.seconds = seconds - segment.start;
+                }
+                transcript.add(segment, heard);
+            }
+            if ended {
                 break;
             }
-            let results: Vec<Result<WindowResult, Error>> = group
-                .par_iter()
-                .map(|window| self.recognise_window(window, n_best))
-                .collect();
-            for result in results {
-                let mut result = result?;
-                if let Some(mut left) = before.take() {
-                    join(&mut left.words, &mut result.words, result.start);
-                    left.text = joined_text(&left.words);
-                    result.text = joined_text(&result.words);
-                    transcript.add(left, heard);
-                }
-                before = Some(result);
-            }
         }
-        if let Some(last) = before {
-            transcript.add(last, heard);
-        }
+        transcript.seconds = windows.seconds();
         transcript.notices = windows.notices();
         Ok(transcript)
     }
 
-    fn recognise_window(&self, window: &Window, n_best: usize) -> Result<WindowResult, Error> {
-        let (hypotheses, words) = self.recognise_at(window.begins, &window.waveform, n_best)?;
-        Ok(WindowResult {
-            start: window.start,
-            seconds: window.end - window.start,
+    /// An empty sequence of log-probabilities, in which the output `output` tells what is silent. A
+    /// closed list of texts has none for silence: each stretch of its own would be heard as one.
+    pub(super) fn stretches(&self, output: usize) -> Stretches {
+        let tokens = &self.description.tokens[output];
+        let silent = iter::once(tokens.blank()).chain(tokens.space());
+        let silent = silent.map(|token| token as usize).collect();
+        let frame = self.description.features.seconds_per_frame();
+        let at_pauses = self.description.decode.method != Method::Choices;
+        Stretches::new(output, silent, frame, at_pauses)
+    }
+
+    /// Adds the log-probabilities of the next windows, as many at once as there are threads; whether
+    /// there were none.
+    pub(super) fn push_group(
+        &self,
+        windows: &mut Windows,
+        stretches: &mut Stretches,
+    ) -> Result<bool, Error> {
+        let group = windows.next_group()?;
+        let results: Vec<Result<Vec<Array2<f32>>, Error>> = group
+            .par_iter()
+            .map(|window| self.log_probs(&window.waveform))
+            .collect();
+        let ended = group.is_empty();
+        for (window, result) in group.into_iter().zip(results) {
+            stretches.push(window.begins, window.next_begins, result?);
+        }
+        Ok(ended)
+    }
+
+    /// What was said in a stretch of a recording that ends no earlier than at second `end`.
+    fn recognise_stretch(
+        &self,
+        stretch: &Stretch,
+        end: f64,
+        n_best: usize,
+    ) -> Result<Segment, Error> {
+        let frame = self.description.features.seconds_per_frame();
+        let frames = stretch.log_probs.first().map_or(0, Array2::nrows);
+        let (start, seconds) = (stretch.start as f64 * frame, frames as f64 * frame);
+        let (hypotheses, words) = self.decode(&stretch.log_probs, start..end, n_best)?;
+        Ok(Segment {
+            start,
+            seconds,
             text: hypotheses[0].text.clone(),
             hypotheses,
             words,
@@ -312,18 +354,19 @@ impl Recogniser {
     /// # Errors
     /// A waveform at another rate or too short for one frame.
     pub fn recognise(&self, waveform: &Waveform, n_best: usize) -> Result<Vec<Hypothesis>, Error> {
-        Ok(self.recognise_at(0.0, waveform, n_best)?.0)
+        let log_probs = self.log_probs(waveform)?;
+        Ok(self.decode(&log_probs, 0.0..waveform.seconds(), n_best)?.0)
     }
 
-    /// Hypotheses, and the words of the first, of a waveform that begins at second `start`.
-    fn recognise_at(
+    /// Hypotheses, and the words of the first, of log-probabilities from second `times.start` on;
+    /// the last frame may reach beyond the samples, which end at `times.end`.
+    fn decode(
         &self,
-        start: f64,
-        waveform: &Waveform,
+        log_probs: &[Array2<f32>],
+        times: Range<f64>,
         n_best: usize,
     ) -> Result<(Vec<Hypothesis>, Vec<RecognisedWord>), Error> {
-        let log_probs = self.log_probs(waveform)?;
-        let views: Vec<ArrayView2<'_, f32>> = log_probs.iter().map(|p| p.view()).collect();
+        let views: Vec<ArrayView2<'_, f32>> = log_probs.iter().map(|part| part.view()).collect();
         let mut list = self.decoder.n_best(&views, n_best.max(CONFIDENCE_NBEST))?;
         let config = &self.description.decode;
         let words = decode::word_times(
@@ -339,7 +382,7 @@ impl Recogniser {
             .into_iter()
             .zip(confidences)
             .map(|(timed, confidence)| RecognisedWord {
-                timed: timed.within(start, start + waveform.seconds()),
+                timed: timed.within(times.start, times.end),
                 confidence,
             })
             .collect();

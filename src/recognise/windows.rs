@@ -1,6 +1,9 @@
 //! Long recordings in overlapping windows, whose cores are cut where it is quiet.
 
+use std::ops::Range;
+
 use crate::audio::{self, Blocks, Waveform};
+use crate::features::Recipe;
 
 /// Longest core, seconds: bounds the memory of an hours-long recording. With its overlaps it is a
 /// little more than the chains that `english` has heard; LibriSpeech dev joined has more errors with
@@ -13,16 +16,19 @@ const SEARCH: f64 = 8.0;
 /// Length over which quietness is measured, seconds: longer than the closure of a stop.
 const QUIET: f64 = 0.2;
 
-/// What a window holds of its neighbours at either side, seconds: some words, so that none is heard
-/// without what stands around it, and so that two windows have words in common to be joined at.
+/// What a window holds of its neighbours at either side, seconds, and twice what a frame covers at
+/// least: some words, so that none is heard without what stands around it, and a pause, so that the
+/// two can be joined in one.
 const OVERLAP: f64 = 2.0;
 
 /// The windows of a recording: each has a core of at most 24 s, cut in the middle of the quietest
 /// 0.2 s of its last 8 s, and 2 s of its neighbours. The cores joined are the recording; memory
-/// does not grow with its length.
+/// does not grow with its length. All begin and all cores end on one grid of frames.
 pub struct Windows {
     source: Source,
     sample_rate: u32,
+    hop: usize,
+    overlap: usize,
     waiting: Vec<f32>,
     before: Vec<f32>,
     ended: bool,
@@ -32,12 +38,12 @@ pub struct Windows {
 /// One window.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Where its core begins in the recording, seconds.
-    pub start: f64,
-    /// Where its core ends.
-    pub end: f64,
-    /// Where its samples begin: at or before `start`.
-    pub begins: f64,
+    /// Its core, in frames of the recording: the last core ends beyond all of them.
+    pub core: Range<usize>,
+    /// The frame with which its samples begin: at or before the core.
+    pub begins: usize,
+    /// The frame with which those of the next window begin.
+    pub next_begins: usize,
     /// Its samples: the core and what overlaps the neighbours.
     pub waveform: Waveform,
 }
@@ -49,21 +55,26 @@ enum Source {
 }
 
 impl Windows {
-    /// The windows of what `blocks` reads at `sample_rate` Hz.
-    pub fn new(blocks: Blocks, sample_rate: u32) -> Self {
-        Self::from_source(Source::Blocks(Box::new(blocks)), sample_rate)
+    /// The windows of what `blocks` reads at the rate of `recipe`, on its grid of frames.
+    pub fn new(blocks: Blocks, recipe: &Recipe) -> Self {
+        Self::from_source(Source::Blocks(Box::new(blocks)), recipe)
     }
 
-    /// The windows of a waveform that is in memory.
-    pub fn of(waveform: Waveform) -> Self {
+    /// The windows of a waveform that is in memory, at the same rate.
+    pub fn of(waveform: Waveform, recipe: &Recipe) -> Self {
         let samples = Some(waveform.samples).filter(|samples| !samples.is_empty());
-        Self::from_source(Source::Memory(samples), waveform.sample_rate)
+        Self::from_source(Source::Memory(samples), recipe)
     }
 
-    fn from_source(source: Source, sample_rate: u32) -> Self {
+    fn from_source(source: Source, recipe: &Recipe) -> Self {
+        let (sample_rate, hop) = (recipe.sample_rate(), recipe.samples_per_frame().max(1));
+        let overlap = (OVERLAP * f64::from(sample_rate)) as usize;
+        let least = 2 * (recipe.min_samples() + hop);
         Self {
             source,
             sample_rate,
+            hop,
+            overlap: overlap.max(least).next_multiple_of(hop),
             waiting: Vec::new(),
             before: Vec::new(),
             ended: false,
@@ -78,7 +89,7 @@ impl Windows {
     pub fn next_window(&mut self) -> Result<Option<Window>, audio::Error> {
         let rate = f64::from(self.sample_rate);
         let samples = |seconds: f64| (seconds * rate) as usize;
-        let (longest, overlap) = (samples(LONGEST), samples(OVERLAP));
+        let (longest, overlap) = (samples(LONGEST), self.overlap);
         while !self.ended && self.waiting.len() <= longest + overlap {
             let block = match &mut self.source {
                 Source::Blocks(blocks) => blocks.next_block()?,
@@ -92,7 +103,8 @@ impl Windows {
         let rest = if self.waiting.len() > longest {
             let from = longest - samples(SEARCH);
             let cut = quietest(&self.waiting[from..longest], samples(QUIET)) + from;
-            self.waiting.split_off(cut)
+            let cut = (cut / self.hop * self.hop).max(self.hop);
+            self.waiting.split_off(cut.min(self.waiting.len()))
         } else {
             Vec::new()
         };
@@ -107,16 +119,20 @@ impl Windows {
         self.before = core[core.len().saturating_sub(overlap)..].to_vec();
         window.extend(core);
         window.extend(self.waiting.iter().take(overlap));
-        let seconds = |samples: usize| samples as f64 / rate;
         Ok(Some(Window {
-            start: seconds(start),
-            end: seconds(end),
-            begins: seconds(begins),
+            core: start / self.hop..end.div_ceil(self.hop),
+            begins: begins / self.hop,
+            next_begins: (end - self.before.len()) / self.hop,
             waveform: Waveform {
                 samples: window,
                 sample_rate: self.sample_rate,
             },
         }))
+    }
+
+    /// The length of all cores so far, seconds.
+    pub fn seconds(&self) -> f64 {
+        self.start as f64 / f64::from(self.sample_rate)
     }
 
     /// The next windows, as many as can be worked on at once; none at the end.
@@ -187,7 +203,9 @@ mod tests {
         };
         audio::write_wav(&path, &waveform).unwrap();
         let bytes = std::io::Cursor::new(std::fs::read(&path).unwrap());
-        Windows::new(Blocks::from_wav(bytes, "noise", 8000).unwrap(), 8000)
+        let recipe = "kind = \"fbank\"\nsample_rate = 8000\n[mel]\nbins = 23\n[stacking]\nframes = 3\nskip = 3\n";
+        let recipe = Recipe::parse(recipe, "test").unwrap();
+        Windows::new(Blocks::from_wav(bytes, "noise", 8000).unwrap(), &recipe)
     }
 
     #[test]
@@ -195,22 +213,24 @@ mod tests {
         let samples = noise(100, 7);
         let mut windows = windows(&samples);
         let mut joined: Vec<f32> = Vec::new();
-        let place = |seconds: f64| (seconds * 8000.0).round() as usize;
+        let overlap = 67 * 240;
         while let Some(window) = windows.next_window().unwrap() {
-            assert_eq!(place(window.start), joined.len());
-            assert!(window.end - window.start <= LONGEST);
-            let begins = place(window.begins);
-            assert_eq!(begins, joined.len().saturating_sub(2 * 8000));
-            let ends = (place(window.end) + 2 * 8000).min(samples.len());
+            assert_eq!(window.core.start * 240, joined.len());
+            assert!(window.core.len() * 240 <= LONGEST as usize * 8000);
+            let begins = window.begins * 240;
+            assert_eq!(begins, joined.len().saturating_sub(overlap));
+            assert!(window.next_begins + 68 >= window.core.end);
+            let ends = (window.core.end * 240 + overlap).min(samples.len());
             assert_eq!(begins + window.waveform.samples.len(), ends);
-            let core = joined.len() - begins..place(window.end) - begins;
+            let core = joined.len() - begins..(window.core.end * 240).min(samples.len()) - begins;
             let core = &window.waveform.samples[core];
-            if window.start > 0.0 {
+            if window.core.start > 0 {
                 assert!(core[..400].iter().all(|sample| *sample == 0.0));
             }
             joined.extend(core);
         }
         assert_eq!(joined.len(), samples.len());
+        assert_eq!(windows.seconds(), 100.0);
     }
 
     #[test]

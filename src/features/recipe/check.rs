@@ -29,6 +29,7 @@ impl Recipe {
             length_ms,
             shift_ms,
             preemphasis,
+            dither,
             ..
         } = self.frames;
         let one_second = |ms: f64| ms > 0.0 && ms <= 1000.0;
@@ -74,6 +75,13 @@ impl Recipe {
                 !(0.0..=1.0).contains(&preemphasis),
                 "frames.preemphasis",
                 "must be 0 to 1",
+            )
+        })
+        .or_else(|| {
+            refuse(
+                !(0.0..=1000.0).contains(&dither),
+                "frames.dither",
+                "must be 0 to 1000",
             )
         })
         .or_else(|| {

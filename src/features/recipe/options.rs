@@ -56,6 +56,11 @@ pub struct Frames {
     pub remove_dc_offset: bool,
     /// Pre-emphasis coefficient, 0 to 1. Default 0.97 (Kaldi `--preemphasis-coefficient`).
     pub preemphasis: f32,
+    /// Standard deviation of the white noise whose expected power is added to the spectrum, on the
+    /// 16-bit scale (±32768): Kaldi's `--dither` without its chance. With 1, what is recorded hides
+    /// whether it was rounded to 16 bits. Default 0: none (Kaldi: 1).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dither: f32,
     /// Window function. Default `povey` (Kaldi `--window-type`).
     pub window: Window,
     /// Pad the frame with zeros to a power of two samples before the transform. Default `true` (Kaldi
@@ -71,10 +76,16 @@ impl Default for Frames {
             snip_edges: true,
             remove_dc_offset: true,
             preemphasis: 0.97,
+            dither: 0.0,
             window: Window::Povey,
             round_to_power_of_two: true,
         }
     }
+}
+
+/// Left out of a recipe's canonical form, so that recipes from before it keep their hash.
+fn is_zero(dither: &f32) -> bool {
+    *dither == 0.0
 }
 
 /// Window functions (Kaldi `--window-type`).
