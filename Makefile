@@ -57,7 +57,10 @@ cmake:
 	@cmake --version 2>/dev/null | awk 'NR == 1 { split($$3, v, "."); new = v[1] > 3 || (v[1] == 3 && v[2] >= 26) } END { exit !new }' \
 	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet cmake; }
 
-# h5py reads feature stores; meeteval CTM and STM, praatio TextGrids, srt and webvtt-py subtitles.
+# h5py reads feature stores, praatio TextGrids, srt and webvtt-py subtitles, meeteval CTM and STM: the last one compiles
+# itself against Python's headers, and is done without where they are missing.
 readers:
-	@$(HEARKEN_PYTHON) -c 'import h5py, meeteval, praatio, srt, webvtt' 2>/dev/null \
-	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet h5py meeteval praatio srt webvtt-py; }
+	@$(HEARKEN_PYTHON) -c 'import h5py, praatio, srt, webvtt' 2>/dev/null \
+	  || { test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS); $(TOOLS)/bin/python -m pip install --quiet h5py praatio srt webvtt-py; }
+	@$(HEARKEN_PYTHON) -c 'import meeteval' 2>/dev/null \
+	  || $(TOOLS)/bin/python -m pip install --quiet meeteval || echo "without meeteval, which reads CTM and STM" >&2

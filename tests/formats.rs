@@ -44,7 +44,7 @@ fn entries(read: &serde_json::Value) -> Vec<(String, f64, f64)> {
 
 #[test]
 fn readers_of_other_makers_find_every_word_at_its_time() {
-    let Some(python) = python::with("srt, webvtt, praatio, meeteval") else {
+    let Some(python) = python::with("srt, webvtt, praatio") else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
@@ -54,15 +54,19 @@ fn readers_of_other_makers_find_every_word_at_its_time() {
     write(dir.path(), "textgrid", "x.TextGrid");
     let json = write(dir.path(), "json", "x.json");
     let script = "
-import json, srt, webvtt, meeteval
+import json, srt, webvtt
 from praatio import textgrid
+try:
+    import meeteval
+except ImportError:
+    meeteval = None
 clock = lambda c: sum(float(part) * unit for part, unit in zip(c.split(':'), (3600, 60, 1)))
 grid = textgrid.openTextgrid('x.TextGrid', includeEmptyIntervals=False)
 tier = lambda name: [[e.label, e.start, e.end] for e in grid.getTier(name).entries]
 line = lambda text, l, end: [text, float(l.begin_time), float(end)]
 print(json.dumps({
-    'ctm': [line(l.word, l, l.begin_time + l.duration) for l in meeteval.io.CTM.load('x.ctm').lines],
-    'stm': [line(l.transcript, l, l.end_time) for l in meeteval.io.STM.load('x.stm').lines],
+    'ctm': meeteval and [line(l.word, l, l.begin_time + l.duration) for l in meeteval.io.CTM.load('x.ctm').lines],
+    'stm': meeteval and [line(l.transcript, l, l.end_time) for l in meeteval.io.STM.load('x.stm').lines],
     'srt': [[c.content, c.start.total_seconds(), c.end.total_seconds()] for c in srt.parse(open('x.srt').read())],
     'vtt': [[c.text, clock(c.start), clock(c.end)] for c in webvtt.read('x.vtt')],
     'words': tier('words'), 'tokens': tier('tokens')}))";
@@ -101,10 +105,15 @@ print(json.dumps({
             );
         }
     };
-    same(&entries(&read["ctm"]), &words);
+    if read["ctm"].is_null() {
+        eprintln!("CTM and STM were not read: no meeteval here");
+    } else {
+        same(&entries(&read["ctm"]), &words);
+    }
     same(&entries(&read["words"]), &words);
     same(&entries(&read["tokens"]), &tokens);
-    for format in ["stm", "srt", "vtt"] {
+    let documents = ["stm", "srt", "vtt"].into_iter();
+    for format in documents.filter(|format| !read[format].is_null()) {
         let found = entries(&read[format]);
         let texts: Vec<&str> = found.iter().map(|(text, ..)| text.as_str()).collect();
         assert_eq!(texts.join(" "), ours["text"], "{format}");
