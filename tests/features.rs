@@ -529,9 +529,6 @@ fn recipes_lists_every_built_in_one() {
 
 #[test]
 fn h5py_reads_the_store_without_us() {
-    let Some(python) = python::with("h5py") else {
-        return;
-    };
     let corpus = Corpus::new(&[4000, 1600, 8000]);
     succeeds(&corpus.extract(&[]));
     let script = "
@@ -545,12 +542,9 @@ print(json.dumps({
     'speakers': f['speakers'].asstr()[:].tolist(), 'recipe': f.attrs['recipe'], 'hash': f.attrs['recipe_hash'],
     'mean': f.attrs['global_mean'].tolist(), 'second': x[o[1]:o[2]].tolist()}))
 ";
-    let output = Command::new(python)
-        .args(["-c", script])
-        .current_dir(&corpus.folder)
-        .output()
-        .unwrap();
-    let read: serde_json::Value = serde_json::from_str(&succeeds(&output)).unwrap();
+    let Some(read) = python::read("h5py", script, corpus.folder.path()) else {
+        return;
+    };
     let store = corpus.store();
     assert_eq!(read["offsets"], serde_json::json!([0, 48, 66, 164]));
     assert_eq!(read["shape"], serde_json::json!([164, 40]));

@@ -1,6 +1,7 @@
 //! Features of a whole corpus into a store: on all cores, in bounded memory, in the order of the
 //! manifest.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -174,22 +175,19 @@ fn extract_one(
                 format!("sp{speed}-{name}")
             }
         };
-        let mut copy;
-        let mut waveform = &decoded.waveform;
+        let mut waveform = Cow::Borrowed(&decoded.waveform);
         if speed != 1.0 {
-            copy = at_speed(&decoded.waveform, speed).map_err(|source| Error::Speed {
+            let copy = at_speed(&decoded.waveform, speed).map_err(|source| Error::Speed {
                 id: utterance.id.clone(),
                 speed,
                 source,
             })?;
-            waveform = &copy;
+            waveform = Cow::Owned(copy);
         }
         if let Some(noise) = copies.noise {
-            copy = waveform.clone();
-            noise.apply(&mut copy, &name(&utterance.id));
-            waveform = &copy;
+            noise.apply(waveform.to_mut(), &name(&utterance.id));
         }
-        match features(extractor, waveform) {
+        match features(extractor, &waveform) {
             Ok((features, moments)) => extracted.entries.push(Entry {
                 id: name(&utterance.id),
                 text: utterance.text.clone(),

@@ -103,16 +103,15 @@ pub fn read_lexicon(
         false => None,
     };
     let Some(path) = file else { return Ok(own) };
-    let given = Lexicon::read(path, tokens)?;
-    let mut both = given.clone();
+    let mut lexicon = Lexicon::read(path, tokens)?;
     for (word, pronunciations) in own.iter().flat_map(Lexicon::entries) {
-        if given.pronunciations(word).is_empty() {
+        if lexicon.pronunciations(word).is_empty() {
             for pronunciation in pronunciations {
-                both.add(word, pronunciation.clone());
+                lexicon.add(word, pronunciation.clone());
             }
         }
     }
-    Ok(Some(both))
+    Ok(Some(lexicon))
 }
 
 /// The folder of the second pass's language model.
