@@ -34,7 +34,7 @@ impl Kernel for Amx {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 32;
-    const BLOCK: usize = 40;
+    const BLOCK: usize = 20;
     const SLACK: usize = 0;
 
     /// The first call asks the kernel to let this process use the tiles.
@@ -157,81 +157,186 @@ fn configure(rows: usize) {
     });
 }
 
+/// Tiles with all their columns begin with what they are added to and end in `C`; others pass
+/// through a block of their own. Which of the two depends on the columns alone.
+///
 /// # Safety
 /// AMX-BF16 and AVX-512F; `words > 0`; `a` holds `words · ROWS` rows and `b` `words · COLUMNS`;
 /// `out` was checked for `rows`, for which [`configure`] was called on this thread.
 #[target_feature(enable = "avx512f")]
 unsafe fn tile(words: usize, a: *const TileRow, b: *const TileRow, rows: usize, out: Out) {
-    let mut sums = MaybeUninit::<[TileRow; 4 * TILE]>::uninit();
     (0..rows).for_each(|r| out.prefetch(r));
-    // SAFETY: `a` and `b` advance by one word of each panel `words` times and are read within it;
-    // each store is of at most sixteen rows of `sums`, of which only rows that were stored are read.
+    // SAFETY: the caller's for the panels. `Out::new` found the tile's columns, here all of them,
+    // of `rows` rows within `C`, and within the addend. Of the block, only rows that were stored
+    // are read.
     unsafe {
-        macro_rules! products {
-            ($($instruction:literal)*) => {
+        if out.whole {
+            let begin = Begin {
+                at: out.addend,
+                gap: 4 * out.gap,
+                stride: 4 * out.addend_stride,
+            };
+            return sums(
+                words,
+                a,
+                b,
+                rows,
+                begin,
+                out.c,
+                [4 * out.gap, 4 * out.stride],
+            );
+        }
+        let mut block = MaybeUninit::<[TileRow; ROWS * COLUMNS / TILE]>::uninit();
+        let block = block.as_mut_ptr().cast::<f32>();
+        let begin = Begin {
+            at: std::ptr::null(),
+            gap: 0,
+            stride: 0,
+        };
+        sums(words, a, b, rows, begin, block, [4 * HALF, 4 * COLUMNS]);
+        for r in 0..rows {
+            let row = block.add(r * COLUMNS);
+            out.store(r, [_mm512_load_ps(row), _mm512_load_ps(row.add(HALF))]);
+        }
+    }
+}
+
+/// What sums begin with: nothing where `at` is null. Bytes from its left to its right half, and
+/// from row to row (0: the same row for all).
+struct Begin {
+    at: *const f32,
+    gap: usize,
+    stride: usize,
+}
+
+/// Asks for eight lines of a panel's next word while this one is multiplied: a third faster where the
+/// core's other thread is busy, no slower where it is not.
+macro_rules! next {
+    ($panel:literal, $from:literal) => {
+        next!($panel, $from, "0" "64" "128" "192" "256" "320" "384" "448")
+    };
+    ($panel:literal, $from:literal, $($line:literal)*) => {
+        concat!($("prefetcht0 [{", $panel, "} + ", $from, " + ", $line, "]\n"),*)
+    };
+}
+
+/// `[≤ 32, 32]` sums to `to`, whose right half is `gap` bytes from the left one, and whose rows are
+/// `stride` bytes apart.
+///
+/// # Safety
+/// AMX-BF16; panels as in [`tile`]; `begin` (if any) and `to` reach `rows` rows of both halves, for
+/// which [`configure`] was called on this thread.
+unsafe fn sums(
+    words: usize,
+    a: *const TileRow,
+    b: *const TileRow,
+    rows: usize,
+    begin: Begin,
+    to: *mut f32,
+    [gap, stride]: [usize; 2],
+) {
+    macro_rules! run {
+        ($($instruction:expr),* $(,)?) => {
+            // SAFETY: `a` and `b` advance by one word of each panel `words` times and are read within
+            // it (what is prefetched is not read); accumulators are loaded and stored as the caller
+            // has it.
+            unsafe {
                 asm!(
                     $($instruction,)*
                     a = inout(reg) a => _,
                     b = inout(reg) b => _,
                     words = inout(reg) words => _,
                     row = in(reg) 64usize,
-                    sums = in(reg) sums.as_mut_ptr(),
+                    begin = inout(reg) begin.at => _,
+                    begin_right = inout(reg) begin.at.wrapping_byte_add(begin.gap) => _,
+                    begin_stride = in(reg) begin.stride,
+                    to = inout(reg) to => _,
+                    to_right = inout(reg) to.wrapping_byte_add(gap) => _,
+                    stride = in(reg) stride,
+                    below = out(reg) _,
                     options(nostack),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                     out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 )
-            };
-        }
-        if rows > TILE {
-            products!(
-                "tilezero tmm0"
-                "tilezero tmm1"
-                "tilezero tmm2"
-                "tilezero tmm3"
-                "2:"
-                "tileloadd tmm6, [{b} + {row}]"
-                "tileloadd tmm4, [{a} + {row}]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tileloadd tmm7, [{b} + {row} + 1024]"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tileloadd tmm5, [{a} + {row} + 1024]"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
-                "add {a}, 2048"
-                "add {b}, 2048"
-                "dec {words}"
-                "jnz 2b"
-                "tilestored [{sums} + {row}], tmm0"
-                "tilestored [{sums} + {row} + 1024], tmm1"
-                "tilestored [{sums} + {row} + 2048], tmm2"
-                "tilestored [{sums} + {row} + 3072], tmm3"
-            );
-        } else {
-            products!(
-                "tilezero tmm0"
-                "tilezero tmm1"
-                "2:"
-                "tileloadd tmm4, [{a} + {row}]"
-                "tileloadd tmm6, [{b} + {row}]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tileloadd tmm7, [{b} + {row} + 1024]"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "add {a}, 2048"
-                "add {b}, 2048"
-                "dec {words}"
-                "jnz 2b"
-                "tilestored [{sums} + {row}], tmm0"
-                "tilestored [{sums} + {row} + 1024], tmm1"
-            );
-        }
-        for r in 0..rows {
-            let left = sums
-                .as_ptr()
-                .cast::<TileRow>()
-                .add(r / TILE * 2 * TILE + r % TILE);
-            let half = [left, left.add(TILE)].map(|row| row.cast::<f32>());
-            out.store(r, [_mm512_load_ps(half[0]), _mm512_load_ps(half[1])]);
-        }
+            }
+        };
+    }
+    if rows > TILE {
+        run!(
+            "test {begin}, {begin}",
+            "jz 3f",
+            "tileloadd tmm0, [{begin} + {begin_stride}]",
+            "tileloadd tmm1, [{begin_right} + {begin_stride}]",
+            "mov {below}, {begin_stride}",
+            "shl {below}, 4",
+            "add {begin}, {below}",
+            "add {begin_right}, {below}",
+            "tileloadd tmm2, [{begin} + {begin_stride}]",
+            "tileloadd tmm3, [{begin_right} + {begin_stride}]",
+            "jmp 2f",
+            "3:",
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            "tileloadd tmm6, [{b} + {row}]",
+            "tileloadd tmm4, [{a} + {row}]",
+            next!("b", "2048"),
+            next!("a", "2048"),
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{b} + {row} + 1024]",
+            next!("b", "2560"),
+            next!("a", "2560"),
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{a} + {row} + 1024]",
+            next!("b", "3072"),
+            next!("a", "3072"),
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            next!("b", "3584"),
+            next!("a", "3584"),
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "add {a}, 2048",
+            "add {b}, 2048",
+            "dec {words}",
+            "jnz 2b",
+            "tilestored [{to} + {stride}], tmm0",
+            "tilestored [{to_right} + {stride}], tmm1",
+            "mov {below}, {stride}",
+            "shl {below}, 4",
+            "add {to}, {below}",
+            "add {to_right}, {below}",
+            "tilestored [{to} + {stride}], tmm2",
+            "tilestored [{to_right} + {stride}], tmm3",
+        );
+    } else {
+        run!(
+            "test {begin}, {begin}",
+            "jz 3f",
+            "tileloadd tmm0, [{begin} + {begin_stride}]",
+            "tileloadd tmm1, [{begin_right} + {begin_stride}]",
+            "jmp 2f",
+            "3:",
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "2:",
+            "tileloadd tmm4, [{a} + {row}]",
+            "tileloadd tmm6, [{b} + {row}]",
+            next!("b", "2048"),
+            next!("b", "2560"),
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{b} + {row} + 1024]",
+            next!("b", "3072"),
+            next!("b", "3584"),
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "add {a}, 2048",
+            "add {b}, 2048",
+            "dec {words}",
+            "jnz 2b",
+            "tilestored [{to} + {stride}], tmm0",
+            "tilestored [{to_right} + {stride}], tmm1",
+            "mov {below}, 0",
+        );
     }
 }
 

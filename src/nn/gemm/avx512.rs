@@ -67,13 +67,15 @@ impl Kernel for Avx512 {
 /// Where a tile goes, checked.
 #[derive(Clone, Copy)]
 pub(super) struct Out {
-    c: *mut f32,
-    stride: usize,
-    gap: usize,
-    addend: *const f32,
-    addend_stride: usize,
+    pub(super) c: *mut f32,
+    pub(super) stride: usize,
+    pub(super) gap: usize,
+    /// Null where there is none.
+    pub(super) addend: *const f32,
+    pub(super) addend_stride: usize,
     masks: [__mmask16; 2],
-    whole: bool,
+    /// Whether the tile has all its columns.
+    pub(super) whole: bool,
 }
 
 impl Out {

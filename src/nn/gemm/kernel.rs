@@ -54,7 +54,7 @@ pub(in crate::nn) trait Kernel: Copy + Send + Sync {
     const DEPTH: usize;
     /// Depth of a block of the inner dimension, in words: such a block of `B`'s panel and of
     /// `A`'s stays in the first two levels of cache.
-    const BLOCK: usize = 384;
+    const BLOCK: usize = 256;
     /// Words past a panel of rows that [`Kernel::pack_rows`] may overwrite.
     const SLACK: usize;
 

@@ -4,10 +4,11 @@
 //! The construction is that of Goto & van de Geijn 2008 ("Anatomy of high-performance matrix
 //! multiplication") in the form of BLIS: `B` is packed once into panels of as many
 //! columns as the tile has ([`PackedB`], kept for as long as the weights do not change), a block of rows of `A` is
-//! packed into the second-level cache, and a register tile of `ROWS × COLUMNS` runs over both.
+//! packed into the second-level cache, and a register tile of `ROWS × COLUMNS` runs over both: a panel of `A`
+//! stays in the first level while some panels of `B` pass from the second, so that `C` is written along its rows.
 //!
-//! Tasks own blocks of rows of `C`. The inner dimension is never split between threads, so the
-//! same bytes come out on any number of them.
+//! Tasks own blocks of rows of `C`. The inner dimension is cut at the same places whatever the blocks, so the
+//! same bytes come out on any number of threads and with any size of cache.
 //!
 //! | [`Path`] | tile | operands | sum |
 //! |---|---|---|---|
@@ -26,6 +27,7 @@ pub(super) mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod bf16;
 pub(super) mod buffer;
+mod cache;
 pub(super) mod kernel;
 mod pack;
 pub(super) mod panels;
@@ -84,6 +86,16 @@ enum Panels {
 impl PackedB {
     /// Packs `b [k, n]` for `path`. A path that this processor lacks packs for the portable one.
     pub fn new(path: Path, b: ArrayView2<f32>) -> Self {
+        Self::beside(path, &[b])
+    }
+
+    /// Packs matrices `[k, ·]` side by side: one product with all of them packs `A` once.
+    ///
+    /// # Panics
+    /// If there is none, or their rows differ: a programming error.
+    pub fn beside(path: Path, b: &[ArrayView2<f32>]) -> Self {
+        let inner = b[0].nrows();
+        assert!(b.iter().all(|b| b.nrows() == inner), "rows side by side");
         let panels = match path {
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => Kernel::detect().map(|kernel| Panels::Avx2(Packed::new(kernel, b))),
@@ -96,8 +108,8 @@ impl PackedB {
             _ => None,
         };
         Self {
-            inner: b.nrows(),
-            columns: b.ncols(),
+            inner,
+            columns: b.iter().map(ArrayView2::ncols).sum(),
             panels: panels.unwrap_or_else(|| Panels::Portable(Packed::new(portable::Portable, b))),
         }
     }

@@ -1,51 +1,75 @@
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use super::Start;
 use super::buffer::Buffer;
+use super::cache::second_level;
 use super::kernel::{Addend, Kernel, Place};
 
-/// `B [k, n]` in panels of `COLUMNS` columns, each `[words of k, COLUMNS]`, one after the other.
+/// Panels that are packed together, and values of `k` at a time: whole stretches of the rows of a
+/// matrix are read, and few pages at once.
+const TOGETHER: usize = 8;
+const CHUNK: usize = 128;
+
+/// `B [k, n]` in panels of at most `COLUMNS` columns, each `[words of k, COLUMNS]`, one after the
+/// other.
 pub(in crate::nn) struct Packed<K: Kernel> {
     kernel: K,
     inner: usize,
-    columns: usize,
+    /// The columns of each panel begin at its place here and end at the next.
+    edges: Vec<usize>,
     words: Buffer<K::Word>,
 }
 
 impl<K: Kernel> Packed<K> {
-    pub(in crate::nn) fn new(kernel: K, b: ArrayView2<f32>) -> Self {
-        let panels = b.ncols().div_ceil(K::COLUMNS);
-        let (inner, columns) = (b.nrows(), b.ncols());
-        Self::from_halves(kernel, inner, columns, panels, |panel, half| {
-            let first = columns.min(panel * K::COLUMNS + half * K::HALF);
-            let last = columns.min(first + K::HALF);
-            b.slice_move(s![.., first..last])
-        })
+    /// Matrices `[k, ·]` side by side, none of which shares a panel with the next.
+    pub(in crate::nn) fn new(kernel: K, matrices: &[ArrayView2<f32>]) -> Self {
+        let (mut edges, mut of) = (vec![0], Vec::new());
+        for b in matrices {
+            let begin = edges[edges.len() - 1];
+            for first in (0..b.ncols()).step_by(K::COLUMNS) {
+                let last = b.ncols().min(first + K::COLUMNS);
+                edges.push(begin + last);
+                of.push(b.slice(s![.., first..last]));
+            }
+        }
+        let inner = matrices[0].nrows();
+        let mut packed = Self::from_halves(kernel, inner, of.len(), |panel, half| {
+            let (left, right) = of[panel].split_at(Axis(1), of[panel].ncols().min(K::HALF));
+            if half == 0 { left } else { right }
+        });
+        packed.edges = edges;
+        packed
     }
 
     /// Panels whose two halves hold the columns that `half` gives: views `[k, ≤ HALF]`.
     pub(in crate::nn) fn from_halves<'v>(
         kernel: K,
         inner: usize,
-        columns: usize,
         panels: usize,
         half: impl Fn(usize, usize) -> ArrayView2<'v, f32> + Sync,
     ) -> Self {
         let panel = inner.div_ceil(K::DEPTH) * K::COLUMNS;
         let mut words = Buffer::new(panel * panels);
         if panel > 0 {
-            let out = words.as_mut_slice().par_chunks_exact_mut(panel);
-            out.enumerate().for_each(|(index, out)| {
-                for h in 0..2 {
-                    kernel.pack_half(half(index, h).reversed_axes(), h, out);
+            let out = words.as_mut_slice().par_chunks_mut(TOGETHER * panel);
+            out.enumerate().for_each(|(group, out)| {
+                for k in (0..inner).step_by(CHUNK) {
+                    let chunk = s![k..inner.min(k + CHUNK), ..];
+                    for (i, out) in out.chunks_exact_mut(panel).enumerate() {
+                        let out = &mut out[k / K::DEPTH * K::COLUMNS..];
+                        for h in 0..2 {
+                            let lanes = half(group * TOGETHER + i, h).slice_move(chunk);
+                            kernel.pack_half(lanes.reversed_axes(), h, out);
+                        }
+                    }
                 }
             });
         }
         Self {
             kernel,
             inner,
-            columns,
+            edges: Vec::new(),
             words,
         }
     }
@@ -63,9 +87,16 @@ impl<K: Kernel> Packed<K> {
 
     /// `C = start + A·B`, blocks of rows in parallel. Shapes are the caller's to check.
     pub(super) fn product(&self, a: ArrayView2<f32>, start: Start, c: &mut [f32], stride: usize) {
-        // Enough blocks for any thread count we meet, few enough that packing is shared.
+        // How rows are dealt changes no sum. Some blocks for each thread, so that all end together.
         let panels = a.nrows().div_ceil(K::ROWS);
-        let block = panels.div_ceil(8).clamp(1, 10) * K::ROWS;
+        let tasks = match rayon::current_num_threads() {
+            1 => 1,
+            threads => 4 * threads,
+        };
+        let words = self.inner.div_ceil(K::DEPTH).min(K::BLOCK);
+        // A block of `A` has two fifths of the second level of cache.
+        let most = second_level() * 2 / 5 / (words * K::ROWS * size_of::<K::Word>());
+        let block = panels.div_ceil(tasks).clamp(1, most.max(1)) * K::ROWS;
         c.par_chunks_mut(block * stride)
             .take(a.nrows().div_ceil(block))
             .enumerate()
@@ -86,31 +117,38 @@ impl<K: Kernel> Packed<K> {
         packed_a: &mut Buffer<K::Word>,
     ) {
         let blocks = RowPanels::of::<K>(a.nrows());
+        let columns: Vec<_> = self.edges.windows(2).map(|edge| edge[0]..edge[1]).collect();
         let mut k = 0;
         while k < self.inner {
             let depth = (K::BLOCK * K::DEPTH).min(self.inner - k);
             let words = depth.div_ceil(K::DEPTH);
             blocks.pack(self.kernel, a.slice(s![.., k..k + depth]), packed_a);
             let start = if k == 0 { start } else { Start::Accumulate };
-            for j in (0..self.columns).step_by(K::COLUMNS) {
-                let b = &self.panel(j / K::COLUMNS)[k / K::DEPTH * K::COLUMNS..];
-                let b = &b[..words * K::COLUMNS];
-                let width = K::COLUMNS.min(self.columns - j);
-                let addend = match start {
-                    Start::Zero => Addend::Zero,
-                    Start::Accumulate => Addend::Existing,
-                    Start::Row(row) => Addend::Row(&row[j..j + width]),
-                };
+            // The panels of `B` that the rows of the block meet one after the other have a fifth of the
+            // second level of cache, and `C` is written row by row.
+            let group = second_level() / 5 / (words * K::COLUMNS * size_of::<K::Word>());
+            let group = group.max(1);
+            for (g, columns) in columns.chunks(group).enumerate() {
                 for (p, (i, rows)) in blocks.iter().enumerate() {
-                    let place = Place {
-                        rows,
-                        stride,
-                        halves: [width.min(K::HALF), width.saturating_sub(K::HALF)],
-                        gap: K::HALF,
-                    };
                     let a = blocks.panel::<K>(packed_a, p, words);
-                    let c = &mut c[i * stride + j..];
-                    self.kernel.tile(words, a, b, addend, c, place);
+                    for (panel, columns) in columns.iter().enumerate() {
+                        let b = &self.panel(g * group + panel)[k / K::DEPTH * K::COLUMNS..];
+                        let addend = match start {
+                            Start::Zero => Addend::Zero,
+                            Start::Accumulate => Addend::Existing,
+                            Start::Row(row) => Addend::Row(&row[columns.clone()]),
+                        };
+                        let width = columns.len();
+                        let place = Place {
+                            rows,
+                            stride,
+                            halves: [width.min(K::HALF), width.saturating_sub(K::HALF)],
+                            gap: K::HALF,
+                        };
+                        let c = &mut c[i * stride + columns.start..];
+                        let b = &b[..words * K::COLUMNS];
+                        self.kernel.tile(words, a, b, addend, c, place);
+                    }
                 }
             }
             k += depth;
@@ -148,11 +186,15 @@ impl RowPanels {
         a: ArrayView2<f32>,
         out: &mut Buffer<K::Word>,
     ) {
-        let panel = a.ncols().div_ceil(K::DEPTH) * K::ROWS;
-        out.resize(self.iter().count() * panel + K::SLACK);
-        for (p, (first, rows)) in self.iter().enumerate() {
-            let out = &mut out.as_mut_slice()[p * panel..][..panel + K::SLACK];
-            kernel.pack_rows(a.slice(s![first..first + rows, ..]), out);
+        let panel = a.ncols().div_ceil(K::DEPTH) * K::ROWS + K::SLACK;
+        out.resize(self.iter().count() * panel);
+        for k in (0..a.ncols()).step_by(CHUNK) {
+            let a = a.slice(s![.., k..a.ncols().min(k + CHUNK)]);
+            let panels = out.as_mut_slice().chunks_exact_mut(panel);
+            for ((first, rows), out) in self.iter().zip(panels) {
+                let out = &mut out[k / K::DEPTH * K::ROWS..];
+                kernel.pack_rows(a.slice(s![first..first + rows, ..]), out);
+            }
         }
     }
 
@@ -163,6 +205,6 @@ impl RowPanels {
         p: usize,
         words: usize,
     ) -> &[K::Word] {
-        &packed.as_slice()[p * words * K::ROWS..][..words * K::ROWS]
+        &packed.as_slice()[p * (words * K::ROWS + K::SLACK)..][..words * K::ROWS]
     }
 }

@@ -95,18 +95,49 @@ proptest! {
 }
 
 #[test]
-fn an_inner_dimension_of_several_blocks_is_summed_whole() {
-    let (m, n, k) = (33, 50, 1601);
-    let (a, b) = (values(m * k, 1), values(k * n, 2));
-    let (a, b) = (view(&a, m, k, true), view(&b, k, n, false));
+fn products_of_several_blocks_are_summed_whole() {
+    // Of the inner dimension, and of the columns.
+    for (m, n, k) in [(33, 50, 1601), (20, 1500, 300)] {
+        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let (a, b) = (view(&a, m, k, true), view(&b, k, n, false));
+        for path in available() {
+            let mut c = vec![0.0; m * n];
+            product(path, a, b, Start::Zero, &mut c, n);
+            for (found, (sum, size)) in c.iter().zip(expected(path, a, b, |_, _| 0.0)) {
+                assert!(
+                    (f64::from(*found) - sum).abs() < 1e-6 * size,
+                    "{path}: {found} for {sum}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn matrices_side_by_side_give_what_each_gives_alone() {
+    let (m, k, widths) = (37, 45, [0, 40, 7, 32]);
+    let a = values(m * k, 1);
+    let b: Vec<_> = widths
+        .iter()
+        .map(|n| values(k * n, 2 + *n as u32))
+        .collect();
+    let b: Vec<_> = b.iter().zip(widths).map(|(b, n)| matrix(b, k, n)).collect();
+    let all: usize = widths.iter().sum();
     for path in available() {
-        let mut c = vec![0.0; m * n];
-        product(path, a, b, Start::Zero, &mut c, n);
-        for (found, (sum, size)) in c.iter().zip(expected(path, a, b, |_, _| 0.0)) {
-            assert!(
-                (f64::from(*found) - sum).abs() < 1e-6 * size,
-                "{path}: {found} for {sum}"
+        let mut c = vec![0.0; m * all];
+        PackedB::beside(path, &b).product(matrix(&a, m, k), Start::Zero, &mut c, all);
+        let mut first = 0;
+        for b in &b {
+            let n = b.ncols();
+            let mut alone = vec![0.0; m * n];
+            product(path, matrix(&a, m, k), *b, Start::Zero, &mut alone, n);
+            let found = matrix(&c, m, all);
+            assert_eq!(
+                found.slice(s![.., first..first + n]),
+                matrix(&alone, m, n),
+                "{path}"
             );
+            first += n;
         }
     }
 }

@@ -25,7 +25,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use super::gemm::kernel::Kernel;
 #[cfg(target_arch = "x86_64")]
 use super::gemm::panels::Packed;
-use super::gemm::{self, PackedB, Start};
+use super::gemm::{PackedB, Start};
 #[cfg(target_arch = "x86_64")]
 use super::gemm::{amx::Amx, avx2::Avx2, avx512::Avx512, bf16::Bf16};
 use super::packing::Stretch;
@@ -136,8 +136,8 @@ pub(super) struct Backward<'a> {
     pub d_output: ArrayView2<'a, f32>,
 }
 
-/// Backpropagation through time ([`plain::backward`]), then one product for each weight matrix
-/// over all frames: `d_weights` `[G·H, D+H]` and `d_bias` `[G·H]`.
+/// Backpropagation through time ([`plain::backward`]), then one product over all frames for both
+/// weight matrices: `d_weights` `[G·H, D+H]` and `d_bias` `[G·H]`.
 pub(super) fn backward(
     direction: &Direction<'_, f32>,
     passed: Backward<'_>,
@@ -184,15 +184,11 @@ pub(super) fn backward(
         return plain::weight_gradients(direction, gates, x, output, start.0, gradients);
     }
     let d_gates = matrix(gates, width).reversed_axes();
-    gemm::product(direction.path, d_gates, x, Start::Zero, d_weights, dim + h);
     let previous = plain::previous_hidden(direction, output, start.0, h);
-    let d_recurrent = &mut d_weights[dim..];
-    gemm::product(
-        direction.path,
+    PackedB::beside(direction.path, &[x, previous.view()]).product(
         d_gates,
-        previous.view(),
         Start::Zero,
-        d_recurrent,
+        d_weights,
         dim + h,
     );
 }

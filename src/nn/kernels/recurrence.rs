@@ -14,7 +14,7 @@ use super::cells::{Cells, LstmFrame};
 fn pack_gates<K: Kernel>(kernel: K, recurrent: ArrayView2<f32>) -> Packed<K> {
     let h = recurrent.ncols();
     let panels = 2 * h.div_ceil(K::HALF);
-    Packed::from_halves(kernel, h, 4 * h, panels, |panel, half| {
+    Packed::from_halves(kernel, h, panels, |panel, half| {
         let gate = 2 * (panel % 2) + half;
         let first = panel / 2 * K::HALF;
         let last = h.min(first + K::HALF);
@@ -28,7 +28,7 @@ fn pack_gates<K: Kernel>(kernel: K, recurrent: ArrayView2<f32>) -> Packed<K> {
 pub(super) fn pack<K: Kernel>(kernel: K, direction: &Direction<'_, f32>) -> Packed<K> {
     match direction.cell {
         Cell::Lstm => pack_gates(kernel, direction.recurrent),
-        _ => Packed::new(kernel, direction.recurrent.reversed_axes()),
+        _ => Packed::new(kernel, &[direction.recurrent.reversed_axes()]),
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn backward<K: Cells>(
 ) {
     let (width, h) = direction.recurrent.dim();
     let batch = direction.packing.batch();
-    let weights = Packed::new(kernel, direction.recurrent);
+    let weights = Packed::new(kernel, &[direction.recurrent]);
     let mut packed = Buffer::default();
     let mut d_hidden = vec![0.0; batch * h];
     let mut d_cell = vec![0.0; batch * h];
