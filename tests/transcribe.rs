@@ -354,6 +354,81 @@ fn a_language_model_has_its_say_with_the_weight_that_it_is_given() {
 }
 
 #[test]
+fn a_recurrent_model_of_characters_has_its_say_in_the_search() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("characters.toml");
+    std::fs::write(
+        &config,
+        r#"
+[model]
+unit = "character"
+vocabulary = 0
+cells = 32
+embedding = 16
+dropout = 0.0
+[batches]
+context = "sentence"
+[train]
+epochs = 5
+batch-frames = 60
+shortest-first = false
+optimiser = { learning-rate = 0.02, weight-decay = 0.0 }
+schedule = { warmup-steps = 5 }
+"#,
+    )
+    .unwrap();
+    let text = dir.path().join("text");
+    std::fs::write(&text, "nine\nnine\nfive\n".repeat(200)).unwrap();
+    let lm = dir.path().join("characters");
+    let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .args(["lm", "train", "--rnn"])
+        .arg(&config)
+        .arg("--dev")
+        .arg(&text)
+        .arg("--out")
+        .args([&lm, &text])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let model = digits_with(dir.path(), "method = \"beam\"\nbeam = 40");
+    let said = |file: &str, extra: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .args(["transcribe", "--model"])
+            .arg(&model)
+            .args(extra)
+            .arg(data(file))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let lm = lm.display().to_string();
+    // It hears what it was taught to expect as it hears it without a model, and what it never read
+    // only where its say is small.
+    assert_eq!(
+        said("digits/9_nicolas_0.wav", &["--lm", &lm, "--alpha", "2"]),
+        "nine\n"
+    );
+    assert_eq!(
+        said("digits/7_jackson_0.wav", &["--lm", &lm, "--alpha", "0.01"]),
+        "seven\n"
+    );
+    assert_ne!(
+        said("digits/7_jackson_0.wav", &["--lm", &lm, "--alpha", "4"]),
+        "seven\n"
+    );
+    // A recurrent model of words rescores; in the search it is refused with that.
+    let output = hearken()
+        .args(["--lm"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/english/rnnlm"))
+        .arg(data("digits/7_jackson_0.wav"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--rnn-lm"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_language_model_that_is_none_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let lm = dir.path().join("broken.arpa");

@@ -111,8 +111,7 @@ impl Predictor for Recurrent<'_> {
     }
 
     fn after(&self, state: &Option<Predicted>, character: u32) -> Option<Predicted> {
-        let next = self.rnn.score(&state.as_ref()?.0.0, character);
-        self.predicted(next.map(|(_, next)| next))
+        self.predicted(self.rnn.after(&state.as_ref()?.0.0, character))
     }
 
     fn known(&self, _state: &Option<Predicted>) -> Option<()> {

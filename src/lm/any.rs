@@ -82,6 +82,18 @@ impl LanguageModel for Model {
         }
     }
 
+    fn after(&self, state: &ModelState, token: u32) -> Result<ModelState, Error> {
+        match (self, state) {
+            (Self::NGram(model), ModelState::NGram(state)) => {
+                Ok(ModelState::NGram(model.score(*state, token).1))
+            }
+            (Self::Rnn(model), ModelState::Rnn(state)) => {
+                Ok(ModelState::Rnn(model.after(state, token)?))
+            }
+            _ => Err(foreign()),
+        }
+    }
+
     fn distribution(&self, state: &ModelState) -> Result<Vec<f32>, Error> {
         match (self, state) {
             (Self::NGram(model), ModelState::NGram(state)) => Ok(model.distribution(*state)),

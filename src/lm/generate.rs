@@ -33,7 +33,7 @@ pub fn generate<M: LanguageModel, E: From<Error>>(
 ) -> Result<(), E> {
     let mut state = model.start();
     for &token in prompt {
-        state = model.score(&state, token)?.1;
+        state = model.after(&state, token)?;
     }
     for _ in 0..sampling.max_tokens {
         let mut log10_probs = model.distribution(&state)?;
@@ -43,7 +43,7 @@ pub fn generate<M: LanguageModel, E: From<Error>>(
             break;
         }
         each(token)?;
-        state = model.score(&state, token)?.1;
+        state = model.after(&state, token)?;
     }
     Ok(())
 }

@@ -145,6 +145,13 @@ impl<M: LanguageModel> LanguageModel for Mixture<M> {
         Ok((prob.log10() as f32, next))
     }
 
+    fn after(&self, state: &Self::State, token: u32) -> Result<Self::State, Error> {
+        let parts = self.parts.iter().zip(state);
+        parts
+            .map(|(part, state)| part.model.after(state, part.number(token)))
+            .collect()
+    }
+
     fn score_batch(
         &self,
         queries: &[(&Self::State, u32)],

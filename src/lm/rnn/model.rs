@@ -263,6 +263,13 @@ impl LanguageModel for Rnn {
         Ok(self.score_batch(&[(state, token)])?.remove(0))
     }
 
+    fn after(&self, state: &State, token: u32) -> Result<State, Error> {
+        match token {
+            END => Ok(state.clone()),
+            _ => Ok(self.step(&[(state, token)])?.remove(0)),
+        }
+    }
+
     fn distribution(&self, state: &State) -> Result<Vec<f32>, Error> {
         let log_probs = self.network.output().log_probs(&state.0.read)?;
         Ok(log_probs.into_iter().map(|ln| -log10(ln)).collect())

@@ -73,6 +73,8 @@ fn scores_are_those_of_the_whole_distribution_which_sums_to_one() {
     let model = rnn(Cell::Lstm, 2);
     let (_, state) = model.score(&model.start(), 4).unwrap();
     let distribution = model.distribution(&state).unwrap();
+    let after = model.after(&model.start(), 4).unwrap();
+    assert_eq!(model.distribution(&after).unwrap(), distribution);
     for (token, log10_prob) in distribution.iter().enumerate() {
         let (score, _) = model.score(&state, token as u32).unwrap();
         assert!((score - log10_prob).abs() < 1e-5 || score == *log10_prob);
