@@ -16,8 +16,9 @@ use crate::lm::START;
 use crate::nn::gemm::{PackedB, Start};
 use crate::nn::{Derived, Error, Parameters, Path, Runtime, with_values};
 
-/// Logits that stand in memory at a time: fixed, so that sums are the same on any machine.
-const LOGITS: usize = 1 << 20;
+/// Logits that stand in memory at a time, 32 MiB: each time the table and its gradient are read
+/// whole. Fixed, so that sums are the same on any machine.
+const LOGITS: usize = 1 << 23;
 
 /// The output layer: `p(token | h)` by the softmaxes of a [`Partition`], `logits = h Eᵀ + b` with a
 /// table `E` `[R, D]` (the embedding's own when it is tied, Press & Wolf 2017; Inan et al. 2017)

@@ -125,8 +125,12 @@ impl<K: Kernel> Packed<K> {
             blocks.pack(self.kernel, a.slice(s![.., k..k + depth]), packed_a);
             let start = if k == 0 { start } else { Start::Accumulate };
             // The panels of `B` that the rows of the block meet one after the other have a fifth of the
-            // second level of cache, and `C` is written row by row.
-            let group = second_level() / 5 / (words * K::COLUMNS * size_of::<K::Word>());
+            // second level of cache, and `C` is written row by row. Few rows meet them one by one,
+            // while they are in the first.
+            let group = match blocks.iter().count() {
+                0..=3 => 1,
+                _ => second_level() / 5 / (words * K::COLUMNS * size_of::<K::Word>()),
+            };
             let group = group.max(1);
             for (g, columns) in columns.chunks(group).enumerate() {
                 for (p, (i, rows)) in blocks.iter().enumerate() {
