@@ -220,7 +220,7 @@ fn compare_with_peers(heading: &str, file: &str, keys: [&str; 3]) {
 #[test]
 fn the_comparisons_with_peers_stand_in_their_files() {
     let seconds = ["hearken_seconds", "peer_seconds", "ratio"];
-    compare_with_peers("| against |", "2026-11-28-amx-decode.jsonl", seconds);
+    compare_with_peers("| against |", "2026-11-29-amx-decode.jsonl", seconds);
     compare_with_peers("| n-grams |", "2026-11-25-zen4-ngram.jsonl", seconds);
     compare_with_peers(
         "| precision, threads | hearken, words/s |",

@@ -4,7 +4,7 @@
 use std::hash::Hash;
 
 use super::hypothesis::{Word, spelled_words};
-use crate::text::Tokens;
+use crate::text::{BLANK, Tokens};
 
 /// A token with which a prefix was extended, and the guide's label of that extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,50 @@ pub struct Step {
     pub token: u32,
     /// Which of the ways that the guide offered for it.
     pub label: u32,
+}
+
+/// The tokens that may extend a prefix in a frame, with their log-probabilities.
+#[derive(Debug, Default)]
+pub struct Probable {
+    list: Vec<(u32, f32)>,
+    /// By token; −∞ of those that are not in the list.
+    log_probs: Vec<f32>,
+}
+
+impl Probable {
+    /// The tokens but the blank whose log-probability in `row` is at least `least`, in their order.
+    pub(super) fn choose(&mut self, row: &[f32], least: f32) {
+        self.list.clear();
+        self.log_probs.clear();
+        self.log_probs.resize(row.len(), f32::NEG_INFINITY);
+        for (token, &log_prob) in row.iter().enumerate().skip(BLANK as usize + 1) {
+            if log_prob >= least {
+                self.list.push((token as u32, log_prob));
+                self.log_probs[token] = log_prob;
+            }
+        }
+    }
+
+    /// Each with its log-probability.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, f32)> {
+        self.list.iter().copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The log-probability of a token, −∞ if it is not one of them.
+    #[inline]
+    pub fn log_prob(&self, token: u32) -> f32 {
+        self.log_probs[token as usize]
+    }
 }
 
 /// Scores prefixes as they grow, a token at a time.
@@ -37,6 +81,23 @@ pub trait Guide {
     /// at all if there is none. Called for every candidate of every frame: cheap, from what
     /// `advance` prepared.
     fn extend(&self, state: &Self::State, token: u32, each: impl FnMut(u32, f32));
+
+    /// [`extend`](Guide::extend) by every probable token: `each` gets the token, its
+    /// log-probability, the label and the score. A guide that knows which few tokens can follow
+    /// asks for those alone.
+    #[inline]
+    fn extend_all(
+        &self,
+        state: &Self::State,
+        tokens: &Probable,
+        mut each: impl FnMut(u32, f32, u32, f32),
+    ) {
+        for (token, log_prob) in tokens.iter() {
+            self.extend(state, token, |label, score| {
+                each(token, log_prob, label, score)
+            });
+        }
+    }
 
     /// The state of the extended prefix. Called once for each prefix that enters the beam.
     fn advance(&self, state: &Self::State, step: Step) -> Self::State;
@@ -66,6 +127,15 @@ impl<G: Guide> Guide for &G {
 
     fn extend(&self, state: &G::State, token: u32, each: impl FnMut(u32, f32)) {
         (**self).extend(state, token, each);
+    }
+
+    fn extend_all(
+        &self,
+        state: &G::State,
+        tokens: &Probable,
+        each: impl FnMut(u32, f32, u32, f32),
+    ) {
+        (**self).extend_all(state, tokens, each);
     }
 
     fn advance(&self, state: &G::State, step: Step) -> G::State {

@@ -26,7 +26,7 @@ pub use confidence::{Calibration, cross_entropies, normalised_cross_entropy, wor
 pub use config::{Config, Method};
 pub use decoder::Decoder;
 pub use greedy::greedy;
-pub use guide::{Guide, Step, Unguided};
+pub use guide::{Guide, Probable, Step, Unguided};
 pub use hot_words::{Boosted, HotPhrase, HotWord, HotWords};
 pub use hypothesis::{Hypothesis, Parts, Word};
 pub use language::Language;

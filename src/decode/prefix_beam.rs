@@ -19,6 +19,7 @@
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
+use super::guide::Probable;
 use super::prefixes::{Prefix, Prefixes, ROOT};
 use super::{Guide, Hypothesis, Step, Unguided};
 use crate::text::{BLANK, Tokens};
@@ -142,8 +143,8 @@ struct Search<'a, G: Guide> {
     candidates: Vec<Candidate>,
     /// [`rank_of`] of the candidates that are not too bad.
     ranks: Vec<u64>,
-    /// Tokens that may extend a prefix in this frame, with their log-probabilities.
-    extensions: Vec<(u32, f32)>,
+    /// Tokens that may extend a prefix in this frame.
+    probable: Probable,
     /// For each entry, the slot of its parent; the lists of entries with the same parent.
     parents: Vec<u32>,
     first_child: Vec<u32>,
@@ -176,7 +177,7 @@ impl<'a, G: Guide> Search<'a, G> {
             next: Vec::new(),
             candidates: Vec::new(),
             ranks: Vec::new(),
-            extensions: Vec::new(),
+            probable: Probable::default(),
             parents: Vec::new(),
             first_child: Vec::new(),
             next_child: Vec::new(),
@@ -192,7 +193,9 @@ impl<'a, G: Guide> Search<'a, G> {
         self.candidates.clear();
         self.link_parents();
         let best = self.stay(row);
-        self.choose_extensions(row);
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        self.probable
+            .choose(row, most - self.options.token_threshold);
         let best = self.extend(best);
         self.prune(best);
         self.enter();
@@ -260,17 +263,6 @@ impl<'a, G: Guide> Search<'a, G> {
         best
     }
 
-    fn choose_extensions(&mut self, row: &[f32]) {
-        let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let least = best - self.options.token_threshold;
-        self.extensions.clear();
-        let probable = (0..)
-            .zip(row.iter().copied())
-            .skip(1)
-            .filter(|&(_, p)| p >= least);
-        self.extensions.extend(probable);
-    }
-
     /// Every prefix extended by every token that makes a prefix not yet in the beam. Returns the
     /// best score.
     fn extend(&mut self, mut best: f32) -> f32 {
@@ -296,12 +288,12 @@ impl<'a, G: Guide> Search<'a, G> {
             }
             let before = prefixes.guide(entry.prefix);
             let state = prefixes.state(entry.prefix);
-            for &(token, log_prob) in &self.extensions {
-                if Some(token) == self.space && (token == entry.last || entry.prefix == ROOT) {
-                    continue;
-                }
-                let label = entry.extended(token, log_prob);
-                self.guide.extend(state, token, |variant, guide| {
+            self.guide
+                .extend_all(state, &self.probable, |token, log_prob, variant, guide| {
+                    if Some(token) == self.space && (token == entry.last || entry.prefix == ROOT) {
+                        return;
+                    }
+                    let label = entry.extended(token, log_prob);
                     let score = label + (before + guide);
                     if !(score > f32::NEG_INFINITY && score >= best - threshold) {
                         return;
@@ -326,7 +318,6 @@ impl<'a, G: Guide> Search<'a, G> {
                         guide,
                     });
                 });
-            }
         }
         taken.fill(NOWHERE);
         best

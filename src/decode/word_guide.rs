@@ -4,7 +4,7 @@ use std::f32::consts::LN_10;
 
 use serde::{Deserialize, Serialize};
 
-use super::guide::{Guide, Step};
+use super::guide::{Guide, Probable, Step};
 use super::hypothesis::{Word, spelled_words};
 use super::lexicon_tree::{LexiconTree, Node, ROOT, Spelling};
 use crate::lm::ngram::{NGram, State as Context};
@@ -276,6 +276,55 @@ impl Guide for WordGuide<'_> {
             let begun = self.ahead(first) - state.given;
             for end in std::iter::once(&end).chain(&state.homophones) {
                 each(end.word + 1, end.score + begun);
+            }
+        }
+    }
+
+    /// By the children of the word's node, where they are fewer than the probable tokens.
+    #[inline]
+    fn extend_all(
+        &self,
+        state: &WordState,
+        tokens: &Probable,
+        mut each: impl FnMut(u32, f32, u32, f32),
+    ) {
+        let node = match state.place {
+            Place::Tree(node) if state.unknown.is_none() => Some(node),
+            _ => None,
+        };
+        let onward = node.map_or(0..0, |node| self.tree.children(node));
+        let first = match self.space.is_none() && state.end.is_some() {
+            true => self.tree.children(ROOT),
+            false => 0..0,
+        };
+        if node.is_none() || onward.len() + first.len() >= tokens.len() {
+            for (token, log_prob) in tokens.iter() {
+                self.extend(state, token, |label, score| {
+                    each(token, log_prob, label, score)
+                });
+            }
+            return;
+        }
+        if let Some(space) = self.space
+            && tokens.log_prob(space) > f32::NEG_INFINITY
+        {
+            let log_prob = tokens.log_prob(space);
+            self.extend(state, space, |label, score| {
+                each(space, log_prob, label, score)
+            });
+        }
+        let probable = |child: usize| {
+            let token = self.tree.token(child as Node);
+            let log_prob = tokens.log_prob(token);
+            (log_prob > f32::NEG_INFINITY).then_some((child as Node, token, log_prob))
+        };
+        for (child, token, log_prob) in onward.filter_map(probable) {
+            each(token, log_prob, 0, self.ahead(child) - state.given);
+        }
+        for (first, token, log_prob) in first.filter_map(probable) {
+            let begun = self.ahead(first) - state.given;
+            for end in state.end.iter().chain(&state.homophones) {
+                each(token, log_prob, end.word + 1, end.score + begun);
             }
         }
     }

@@ -148,6 +148,61 @@ fn segment(lexicon: &[(&str, Vec<u32>)], labels: &[u32]) -> Vec<String> {
     texts
 }
 
+/// Along a walk, what a state offers all probable tokens at once is what it offers one by one.
+fn offers_alike(guide: &WordGuide, walk: &[prop::sample::Index], row: &[f32], least: f32) {
+    let mut probable = Probable::default();
+    probable.choose(row, least);
+    let mut state = guide.start();
+    for choice in walk {
+        let (mut together, mut alone, mut onward) = (Vec::new(), Vec::new(), Vec::new());
+        guide.extend_all(&state, &probable, |token, log_prob, label, score| {
+            together.push((token, label, log_prob, score));
+        });
+        for (token, &log_prob) in (0..).zip(row).skip(1) {
+            guide.extend(&state, token, |label, score| {
+                onward.push(Step { token, label });
+                if log_prob >= least {
+                    alone.push((token, label, log_prob, score));
+                }
+            });
+        }
+        let order = |offers: &mut Vec<(u32, u32, f32, f32)>| offers.sort_by_key(|o| (o.0, o.1));
+        order(&mut together);
+        order(&mut alone);
+        assert_eq!(together, alone);
+        if onward.is_empty() {
+            break;
+        }
+        state = guide.advance(&state, *choice.get(&onward));
+    }
+}
+
+proptest! {
+    #[test]
+    fn all_probable_tokens_at_once_are_offered_what_each_is(
+        walk in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        row in prop::collection::vec(-5.0f32..0.0, 6),
+        least in -6.0f32..0.0,
+        open_vocabulary in any::<bool>(),
+    ) {
+        let named = |symbols: &[&str]| {
+            let symbols = symbols.iter().map(|s| s.to_string()).collect();
+            Tokens::from_symbols(symbols).unwrap()
+        };
+        let ngram = ngram(ARPA);
+        let weights = Weights { open_vocabulary, ..WEIGHTS };
+        let characters = named(&["<blank>", " ", "a", "b", "c", "d"]);
+        let tree = spell(&ngram, &[], &characters);
+        let guide = WordGuide::new(&ngram, &tree, weights, &characters);
+        offers_alike(&guide, &walk, &row, least);
+        let phones = named(&["<blank>", "AH", "EY", "B", "IY", "T"]);
+        let lexicon = Lexicon::parse(LEXICON.as_bytes(), "tiny", &phones).unwrap();
+        let tree = pronounce(&ngram, &[], &lexicon);
+        let guide = WordGuide::new(&ngram, &tree, weights, &phones);
+        offers_alike(&guide, &walk, &row, least);
+    }
+}
+
 proptest! {
     #[test]
     fn words_of_phones_score_as_defined(
