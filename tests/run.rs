@@ -344,6 +344,13 @@ fn a_dry_run_prints_the_plan_and_touches_nothing() {
     for part in ["parameters", "digits", "MiB a step"] {
         assert!(plan.contains(part), "{plan}");
     }
+    let tight = run(dir.path(), "runs", &["--dry-run", "--memory", "1K"]);
+    assert_eq!(tight.status.code(), Some(1));
+    assert!(
+        stderr(&tight).contains("a training step needs"),
+        "{}",
+        stderr(&tight)
+    );
     assert!(!dir.path().join("runs").exists());
 }
 

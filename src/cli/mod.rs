@@ -128,3 +128,19 @@ mod tests {
         assert_eq!(fallback(Precision::F32, Path::Portable), None);
     }
 }
+
+/// A size in bytes, with K, M, G or T for powers of 1024.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let wrong = || "a size such as 512M or 4G is expected".to_string();
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let power = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return Err(wrong()),
+    };
+    let number: usize = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << (10 * power)).ok_or_else(wrong)
+}

@@ -31,6 +31,10 @@ pub struct Args {
     /// The folder for runs and their cache; a run's own folder in it has the experiment's name.
     #[arg(long, env = "HEARKEN_RUNS", value_name = "DIR", default_value = "runs")]
     out: PathBuf,
+    /// Memory that a training step's layers may take, such as 2G: what does not fit is computed again
+    /// (`model.recompute`), which changes no result.
+    #[arg(long, value_name = "SIZE", value_parser = super::size)]
+    memory: Option<usize>,
     /// Go on with a checkpoint that another instruction path made.
     #[arg(long)]
     allow_other_path: bool,
@@ -59,7 +63,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(study) = Study::read(&args.file)? {
         return run_as_study(&args, &study, &options);
     }
-    let experiment = Experiment::read(&args.file, &overrides)?;
+    let mut experiment = Experiment::read(&args.file, &overrides)?;
+    if let Some(bytes) = args.memory {
+        experiment.fit_into(bytes)?;
+    }
     let mut out = std::io::stdout().lock();
     if args.dry_run {
         for line in plan_of(&experiment, &options)? {
@@ -98,8 +105,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn run_as_study(args: &Args, study: &Study, options: &RunOptions) -> Result<(), Failure> {
-    if !args.overrides.is_empty() || args.seed.is_some() {
-        return Err("a study takes no --set and no --seed: change its file".into());
+    if !args.overrides.is_empty() || args.seed.is_some() || args.memory.is_some() {
+        return Err("a study takes no --set, --seed or --memory: change its file".into());
     }
     let mut out = std::io::stdout().lock();
     if args.dry_run {

@@ -79,6 +79,10 @@ pub struct Data {
     /// The fraction of the training utterances that is held out as dev data when `dev` is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<f64>,
+    /// The share of the training utterances that is trained on, 1 by default, for a curve over the
+    /// size of the data. A smaller share lies within a larger one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
     /// Pronunciations for outputs of phones, in CMUdict's format; relative to the data root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lexicon: Option<PathBuf>,
@@ -213,6 +217,11 @@ impl Experiment {
                 ));
             }
             _ => {}
+        }
+        if let Some(share) = self.data.share
+            && !(share > 0.0 && share <= 1.0)
+        {
+            return Err(refuse("`data.share` must be above 0 and at most 1".into()));
         }
         for set in [&self.data.train, &self.data.dev, &self.data.test]
             .into_iter()

@@ -22,6 +22,8 @@ fn training(experiment: &Experiment) -> Result<String, Error> {
     training.about.clear();
     training.data.test.clear();
     training.lm = None;
+    // The same weights come out, later.
+    training.model.recompute = false;
     // The search is the last table of an experiment.
     let resolved = resolve(&training)?;
     let Some((training, _)) = resolved.split_once("\n[decode]\n") else {

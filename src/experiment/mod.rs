@@ -1,6 +1,7 @@
 //! Experiments: the file, its stages and their cache, the run directory, the report.
 
 pub mod bench;
+mod budget;
 mod config;
 mod domain;
 mod identity;

@@ -106,16 +106,19 @@ pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<Stri
         "train        {} epochs, {} frames a batch",
         experiment.train.epochs, experiment.train.batch_frames
     ));
-    let mut layers = experiment.model.recurrent(recipe.dim());
-    let mut needs = |recompute| {
-        layers.recompute = recompute;
-        layers.memory(experiment.train.batch_frames).total() >> 20
-    };
-    lines.push(format!(
-        "memory       {} MiB a step; {} with `model.recompute = true`, which takes a third longer",
-        needs(false),
-        needs(true)
-    ));
+    let needs = |recompute| experiment.step_memory(recompute).map(|bytes| bytes >> 20);
+    lines.push(match experiment.model.recompute {
+        false => format!(
+            "memory       {} MiB a step; {} with `model.recompute = true`, which takes longer",
+            needs(false)?,
+            needs(true)?
+        ),
+        true => format!(
+            "memory       {} MiB a step, as activations are computed again; {} without",
+            needs(true)?,
+            needs(false)?
+        ),
+    });
     let decoder = Decoder::new(&experiment.decode, &inventories(experiment)?, None, &[])?;
     lines.push(format!("decode       {decoder}"));
     if let Some(lm) = &experiment.lm {
@@ -394,8 +397,12 @@ fn sets(experiment: &Experiment) -> Vec<(&'static str, SetConfig, Part, Copies)>
         None
     };
     let mut all = Vec::new();
+    let from = hold_out.unwrap_or(0.0);
+    let part = match from + (1.0 - from) * data.share.unwrap_or(1.0) {
+        1.0 if from == 0.0 => Part::Whole,
+        to => Part::Between(from, to),
+    };
     for set in &data.train {
-        let part = hold_out.map_or(Part::Whole, Part::Kept);
         let mut copies = Copies {
             speeds: experiment.augment.speeds.clone(),
             noise: experiment.augment.noise,

@@ -25,8 +25,9 @@ pub(super) struct Places<'a> {
 pub(super) enum Part {
     /// Every utterance.
     Whole,
-    /// What is trained on when the given fraction is held out.
-    Kept(f64),
+    /// What is trained on when the fraction before the first is held out, and no more is wanted than
+    /// up to the second.
+    Between(f64, f64),
     /// The fraction that is held out.
     HeldOut(f64),
 }
@@ -237,7 +238,7 @@ impl Part {
     fn name(self, set: &SetConfig) -> String {
         match self {
             Self::HeldOut(_) => format!("{}-held-out", set.name()),
-            Self::Whole | Self::Kept(_) => set.name(),
+            Self::Whole | Self::Between(..) => set.name(),
         }
     }
 
@@ -251,7 +252,7 @@ impl Part {
         let place = f64::from(number) / (f64::from(u32::MAX) + 1.0);
         match self {
             Self::Whole => true,
-            Self::Kept(fraction) => place >= fraction,
+            Self::Between(from, to) => (from..to).contains(&place),
             Self::HeldOut(fraction) => place < fraction,
         }
     }
@@ -286,9 +287,22 @@ mod tests {
     fn a_hold_out_splits_every_utterance_to_one_side() {
         let ids: Vec<String> = (0..2000).map(|i| format!("utterance-{i}")).collect();
         let held = ids.iter().filter(|id| Part::HeldOut(0.1).holds(id)).count();
-        let kept = ids.iter().filter(|id| Part::Kept(0.1).holds(id)).count();
+        let kept = Part::Between(0.1, 1.0);
+        let kept = ids.iter().filter(|id| kept.holds(id)).count();
         assert_eq!(held + kept, ids.len());
         assert!((150..250).contains(&held), "{held}");
+    }
+
+    #[test]
+    fn a_smaller_share_lies_within_a_larger_one() {
+        let ids: Vec<String> = (0..2000).map(|i| format!("utterance-{i}")).collect();
+        let of = |share| {
+            ids.iter()
+                .filter(move |id| Part::Between(0.0, share).holds(id))
+        };
+        assert!((400..600).contains(&of(0.25).count()));
+        assert!(of(0.25).all(|id| Part::Between(0.0, 0.5).holds(id)));
+        assert_eq!(of(1.0).count(), ids.len());
     }
 
     fn utterance(audio: &str, text: &str) -> Utterance {

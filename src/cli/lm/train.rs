@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long)]
     skip_symbols: bool,
     /// Memory for text and n-grams; what goes beyond is sorted in temporary files.
-    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = crate::cli::size)]
     memory: usize,
     /// Where temporary files go; the system's place for them by default.
     #[arg(long, value_name = "DIR")]
@@ -57,22 +57,6 @@ pub struct Args {
     texts: Vec<PathBuf>,
     #[command(flatten)]
     limit: Limit,
-}
-
-/// A size in bytes, with K, M, G or T for powers of 1024.
-fn size(text: &str) -> Result<usize, String> {
-    let wrong = || "a size such as 512M or 4G is expected".to_string();
-    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-    let power = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" => 0,
-        "K" => 1,
-        "M" => 2,
-        "G" => 3,
-        "T" => 4,
-        _ => return Err(wrong()),
-    };
-    let number: usize = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << (10 * power)).ok_or_else(wrong)
 }
 
 fn discounts(text: &str) -> Result<[f32; 3], String> {
