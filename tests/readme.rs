@@ -139,6 +139,35 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
     assert!(rows >= 2, "the README has {rows} figures");
 }
 
+/// The README's perplexities are those of the files that it names.
+#[test]
+fn the_perplexities_of_the_readme_stand_in_their_files() {
+    let text = readme();
+    let table = text
+        .split("| text | model | perplexity | file |")
+        .nth(1)
+        .unwrap();
+    let mut rows = 0;
+    for line in table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+    {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let file = root().join(cells[3].trim_matches('`'));
+        let measured = std::fs::read_to_string(&file).unwrap();
+        let found = measured
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .find(|row| row["model"] == cells[1])
+            .unwrap_or_else(|| panic!("{} is not in {}", cells[1], file.display()));
+        let value = found["perplexity"].as_f64().unwrap();
+        assert_eq!(cells[2], format!("{value:.2}"), "{line}");
+        rows += 1;
+    }
+    assert!(rows > 0);
+}
+
 /// The seconds of the README's table of speeds are those of the file that it names, to three digits.
 #[test]
 fn the_speeds_of_the_readme_stand_in_the_benchmarks_files() {
