@@ -12,16 +12,17 @@ import json
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
+
+from figures import ask
 
 hearken, model, manifests = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
 work = pathlib.Path(tempfile.mkdtemp())
 
 
 def say(*arguments):
-    return subprocess.run([hearken, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+    return ask(hearken, *arguments)
 
 
 def variant(name, settings, without=()):
@@ -54,7 +55,7 @@ steps = [
     ("characters, best path", {"output": 0, "method": '"greedy"', "lm": "false"}, rnn, False),
     ("characters, beam search", {"output": 0, "method": '"beam"', "lm": "false", "combine": 0.0}, rnn, False),
     ("phones and characters, 4-gram in the search", {}, rnn, True),
-    ("the same, 100 best rescored by the LSTM", {}, [], True),
+    ("the same, its list rescored by the LSTM", {}, [], True),
 ]
 if not (model / "rnnlm").is_dir():
     steps = [(name, settings, [], tuned) for name, settings, _, tuned in steps[:3]]
