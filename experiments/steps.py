@@ -76,7 +76,7 @@ for number, (name, settings, without, tuned) in enumerate(steps):
             ids = {line.split(" ", 1)[0] for line in decoded.splitlines()}
             part = work / "one.ref"
             part.write_text("".join(line for line in references.open() if line.split(" ", 1)[0] in ids))
-            by_set[pathlib.Path(manifest).stem] = json.loads(say("score", *normalised, "--format", "json", part, one))["wer"]
+            by_set[pathlib.Path(manifest).stem.rsplit("-", 1)[0]] = json.loads(say("score", *normalised, "--format", "json", part, one))["wer"]
     against = ["--against", before] if before else []
     scored = json.loads(say("score", *normalised, "--format", "json", references, hypotheses, *against))
     row = {"step": name, "wer": scored["wer"], "interval": scored["wer_interval"], "by_set": by_set}

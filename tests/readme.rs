@@ -139,6 +139,36 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
     assert!(rows >= 2, "the README has {rows} figures");
 }
 
+/// Every step of the search in the README has the rates of its file.
+#[test]
+fn the_steps_of_the_search_stand_in_their_file() {
+    let text = readme();
+    let table = text.split("| search of `english` |").nth(1).unwrap();
+    let file = std::fs::read_to_string(root().join("experiments/steps.results.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    let measured = file["steps"].as_array().unwrap();
+    let lines = table.lines().skip(2);
+    let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), measured.len());
+    for (line, step) in rows.into_iter().zip(measured) {
+        let percent =
+            |value: &serde_json::Value| format!("{:.2}%", 100.0 * value.as_f64().unwrap());
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells[0], step["step"]);
+        assert_eq!(cells[1], percent(&step["wer"]), "{line}");
+        assert_eq!(
+            cells[3],
+            percent(&step["by_set"]["librispeech-dev"]),
+            "{line}"
+        );
+        assert_eq!(
+            cells[4],
+            percent(&step["by_set"]["speechocean762-dev"]),
+            "{line}"
+        );
+    }
+}
+
 /// The README's perplexities are those of the files that it names.
 #[test]
 fn the_perplexities_of_the_readme_stand_in_their_files() {
