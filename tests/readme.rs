@@ -206,7 +206,7 @@ fn the_speeds_of_the_readme_stand_in_the_benchmarks_files() {
         .split("| step | precision, threads |")
         .skip(1)
         .collect();
-    let files = ["2026-11-25-zen4.jsonl", "2026-11-28-amx.jsonl"];
+    let files = ["2026-11-25-zen4.jsonl", "2026-11-29-amx.jsonl"];
     assert_eq!(tables.len(), files.len());
     for (table, file) in tables.into_iter().zip(files) {
         speeds(table, file);
@@ -283,7 +283,7 @@ fn the_comparisons_with_peers_stand_in_their_files() {
     compare_with_peers("| n-grams |", "2026-11-25-zen4-ngram.jsonl", seconds);
     compare_with_peers(
         "| precision, threads | hearken, words/s |",
-        "2026-11-25-zen4-rnnlm.jsonl",
+        "2026-11-29-amx-rnnlm.jsonl",
         ["hearken", "pytorch", "ratio"],
     );
 }
