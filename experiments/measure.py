@@ -53,4 +53,7 @@ for name, role, manifest in zip(arguments.sets[::3], arguments.sets[1::3], argum
     for group in sorted({groups[u["speaker"]] for u in utterances if u["speaker"] in groups}):
         part = [u for u in utterances if groups.get(u["speaker"]) == group]
         measured.append(scored(f"{name}-{group}", role, part, heard))
-write(arguments.out, "python3 experiments/measure.py", arguments.hearken, measured)
+command = ["python3 experiments/measure.py"]
+command += ["--groups", arguments.groups.name] if arguments.groups else []
+command += ["--", *options] if options else []
+write(arguments.out, " ".join(command), arguments.hearken, measured)

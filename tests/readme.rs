@@ -142,8 +142,13 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
 /// Every step of the search in the README has the rates of its file.
 #[test]
 fn the_steps_of_the_search_stand_in_their_file() {
-    let text = readme();
-    let table = text.split("| search of `english` |").nth(1).unwrap();
+    let more = std::fs::read_to_string(root().join("experiments/README.md")).unwrap();
+    steps(&readme(), "| search of `english` |");
+    steps(&more, "| step | WER pooled |");
+}
+
+fn steps(text: &str, heading: &str) {
+    let table = text.split(heading).nth(1).unwrap();
     let file = std::fs::read_to_string(root().join("experiments/steps.results.json")).unwrap();
     let file: serde_json::Value = serde_json::from_str(&file).unwrap();
     let measured = file["steps"].as_array().unwrap();
@@ -155,6 +160,15 @@ fn the_steps_of_the_search_stand_in_their_file() {
             |value: &serde_json::Value| format!("{:.2}%", 100.0 * value.as_f64().unwrap());
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells[0], step["step"]);
+        let difference = &step["difference"];
+        let points =
+            |value: &serde_json::Value| value.as_f64().map(|x| format!("{:+.2}", 100.0 * x));
+        let told = points(&difference["difference"]).map(|by| {
+            let [low, high] =
+                ["low", "high"].map(|end| points(&difference["interval"][end]).unwrap());
+            format!("{by} ({low} to {high})")
+        });
+        assert_eq!(cells[2], told.unwrap_or_default(), "{line}");
         assert_eq!(cells[1], percent(&step["wer"]), "{line}");
         assert_eq!(
             cells[3],
@@ -195,7 +209,7 @@ fn the_perplexities_of_the_readme_stand_in_their_files() {
         assert_eq!(cells[2], format!("{value:.2}"), "{line}");
         rows += 1;
     }
-    assert!(rows > 0);
+    assert_eq!(rows, 8);
 }
 
 /// The seconds of the README's table of speeds are those of the file that it names, to three digits.

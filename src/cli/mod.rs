@@ -116,19 +116,6 @@ fn fail(failure: &Failure) -> ExitCode {
     ExitCode::from(1)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn f32_in_place_of_bf16_is_said() {
-        let line = fallback(Precision::Bf16, Path::Portable).unwrap();
-        assert!(line.contains("f32 (portable)"), "{line}");
-        assert_eq!(fallback(Precision::Auto, Path::Portable), None);
-        assert_eq!(fallback(Precision::F32, Path::Portable), None);
-    }
-}
-
 /// A size in bytes, with K, M, G or T for powers of 1024.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let wrong = || "a size such as 512M or 4G is expected".to_string();
@@ -143,4 +130,27 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
     };
     let number: usize = digits.parse().map_err(|_| wrong())?;
     number.checked_mul(1 << (10 * power)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f32_in_place_of_bf16_is_said() {
+        let line = fallback(Precision::Bf16, Path::Portable).unwrap();
+        assert!(line.contains("f32 (portable)"), "{line}");
+        assert_eq!(fallback(Precision::Auto, Path::Portable), None);
+        assert_eq!(fallback(Precision::F32, Path::Portable), None);
+    }
+
+    #[test]
+    fn sizes_have_units_of_1024() {
+        assert_eq!(size("512M"), Ok(512 << 20));
+        assert_eq!(size("4g"), Ok(4 << 30));
+        assert_eq!(size("7"), Ok(7));
+        for wrong in ["", "4X", "G", "-1M", "99999999999999T"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 }

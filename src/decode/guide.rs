@@ -55,7 +55,8 @@ impl Probable {
     /// The log-probability of a token, −∞ if it is not one of them.
     #[inline]
     pub fn log_prob(&self, token: u32) -> f32 {
-        self.log_probs[token as usize]
+        let known = self.log_probs.get(token as usize);
+        known.copied().unwrap_or(f32::NEG_INFINITY)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Phrases that are likelier than the language model knows: names, terms, titles.
 
 use super::Error;
-use super::guide::{Guide, Step};
+use super::guide::{Guide, Probable, Step};
 use super::hypothesis::Word;
 use super::lexicon_tree::{LexiconTree, Node, ROOT, Spelling};
 use crate::text::Tokens;
@@ -230,6 +230,19 @@ impl<G: Guide> Guide for Boosted<'_, G> {
         self.0.extend(state, token, |label, score| {
             each(label, score + self.1.step(*node, Step { token, label }).1);
         });
+    }
+
+    fn extend_all(
+        &self,
+        (state, node): &Self::State,
+        tokens: &Probable,
+        mut each: impl FnMut(u32, f32, u32, f32),
+    ) {
+        self.0
+            .extend_all(state, tokens, |token, log_prob, label, score| {
+                let boost = self.1.step(*node, Step { token, label }).1;
+                each(token, log_prob, label, score + boost);
+            });
     }
 
     fn advance(&self, (state, node): &Self::State, step: Step) -> Self::State {

@@ -20,29 +20,30 @@ impl Experiment {
         Ok(layers.memory(frames).total())
     }
 
-    /// Turns `model.recompute` on where a step would need more than `bytes` without it. The weights
-    /// come out the same either way.
+    /// Sets `model.recompute` to what needs less, where a step would need more than `bytes` as it is. The
+    /// weights come out the same either way.
     ///
     /// # Errors
-    /// [`Error::Data`] with the batch that would fit, if this one does not even so.
+    /// An unknown recipe; [`Error::Data`] with the batch that would fit, if this one does not even so.
     pub fn fit_into(&mut self, bytes: usize) -> Result<(), Error> {
         if self.step_memory(self.model.recompute)? <= bytes {
             return Ok(());
         }
-        let least = self.step_memory(true)?;
+        // A single layer keeps nothing that it would not compute again at once.
+        let recompute = self.step_memory(true)? < self.step_memory(false)?;
+        let least = self.step_memory(recompute)?;
         if least <= bytes {
-            self.model.recompute = true;
+            self.model.recompute = recompute;
             return Ok(());
         }
-        let fixed = self.memory_of(0, true)?;
+        let fixed = self.memory_of(0, recompute)?;
         let each = (least - fixed).div_ceil(self.train.batch_frames.max(1));
-        let fits = bytes.saturating_sub(fixed) / each.max(1);
-        let advice = match fits {
+        let advice = match bytes.saturating_sub(fixed) / each.max(1) {
             0 => "make the model smaller".to_string(),
             fits => format!("set `train.batch-frames` to {fits} at most"),
         };
         Err(Error::Data(format!(
-            "a training step needs {} MiB even with `model.recompute = true`, and may take {}: {advice}",
+            "a training step needs {} MiB with `model.recompute = {recompute}`, and may take {} MiB: {advice}",
             least.div_ceil(1 << 20),
             bytes >> 20
         )))
@@ -59,7 +60,8 @@ mod tests {
             env!("CARGO_MANIFEST_DIR"),
             "/experiments/librispeech-mini.toml"
         );
-        let read = || Experiment::read(file.as_ref(), &[]).unwrap();
+        let with = |settings: &[String]| Experiment::read(file.as_ref(), settings).unwrap();
+        let read = || with(&[]);
         let (whole, least) = (
             read().step_memory(false).unwrap(),
             read().step_memory(true).unwrap(),
@@ -82,5 +84,9 @@ mod tests {
                 .to_string()
                 .ends_with("make the model smaller")
         );
+        let mut single = with(&["model.layers=1".into(), "model.recompute=true".into()]);
+        let whole = single.step_memory(false).unwrap();
+        single.fit_into(whole).unwrap();
+        assert!(!single.model.recompute);
     }
 }

@@ -22,8 +22,9 @@ fn training(experiment: &Experiment) -> Result<String, Error> {
     training.about.clear();
     training.data.test.clear();
     training.lm = None;
-    // The same weights come out, later.
+    // The same weights come out, only later.
     training.model.recompute = false;
+    training.data.share.take_if(|share| *share == 1.0);
     // The search is the last table of an experiment.
     let resolved = resolve(&training)?;
     let Some((training, _)) = resolved.split_once("\n[decode]\n") else {
@@ -99,5 +100,10 @@ hold = 0.35
         assert_eq!(of(&format!("{RECIPE}{search}")), of(RECIPE));
         let wider = RECIPE.replace("cells = 320", "cells = 400");
         assert_ne!(of(&wider), of(RECIPE));
+        let again = RECIPE.replace("layers = 4", "layers = 4\nrecompute = true");
+        assert_eq!(of(&again), of(RECIPE));
+        let share = |share| RECIPE.replace("[data]", &format!("[data]\nshare = {share}"));
+        assert_eq!(of(&share("1.0")), of(RECIPE));
+        assert_ne!(of(&share("0.5")), of(RECIPE));
     }
 }

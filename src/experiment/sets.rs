@@ -25,8 +25,8 @@ pub(super) struct Places<'a> {
 pub(super) enum Part {
     /// Every utterance.
     Whole,
-    /// What is trained on when the fraction before the first is held out, and no more is wanted than
-    /// up to the second.
+    /// What is trained on: those whose place in `[0, 1)` is at least the first number and below the
+    /// second.
     Between(f64, f64),
     /// The fraction that is held out.
     HeldOut(f64),
@@ -121,7 +121,9 @@ impl Places<'_> {
         let key = self.store_key(&listing, part, recipe, copies);
         let name = part.name(set);
         if utterances.is_empty() {
-            return Err(Error::Data(format!("{name} holds no utterances")));
+            return Err(Error::Data(format!(
+                "{name} holds no utterances; where `data.share` is set, a larger one would take some"
+            )));
         }
         let store = self.store(&name, &key);
         let hours = utterances.iter().map(|u| u.duration).sum::<f64>() / 3600.0;

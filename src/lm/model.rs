@@ -24,7 +24,7 @@ pub trait LanguageModel: Sync {
     /// `log₁₀ p` of a token behind a state, and the state behind the token.
     fn score(&self, state: &Self::State, token: u32) -> Result<(f32, Self::State), Error>;
 
-    /// The state behind a token, for who has no use for its probability.
+    /// The state behind a token, for a caller that does not need its probability.
     fn after(&self, state: &Self::State, token: u32) -> Result<Self::State, Error> {
         Ok(self.score(state, token)?.1)
     }

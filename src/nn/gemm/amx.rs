@@ -12,8 +12,10 @@ use super::kernel::{Addend, Kernel, Place};
 use super::pack::with_unit_stride;
 
 /// AMX tiles: 32 × 32, four accumulators of 16 × 16, each instruction (`tdpbf16ps`) a product
-/// over 32 values of `k`. Operands are rounded as [`super::bf16`] rounds them; the sum of each
-/// element depends on nothing but its own row and column.
+/// over 32 values of `k`. Operands are rounded as [`super::bf16`] rounds them. The sum of
+/// each element depends on nothing but its own row and column, and on whether its panel has all 32
+/// columns: a whole tile begins with the addend (a subnormal one counts as zero), another adds it
+/// last.
 ///
 /// Intel, *Architecture Instruction Set Extensions Programming Reference*, chapter 3.
 #[derive(Clone, Copy)]
@@ -34,6 +36,7 @@ impl Kernel for Amx {
     const ROWS: usize = ROWS;
     const HALF: usize = HALF;
     const DEPTH: usize = 32;
+    /// A panel of `A` has 40 KiB and stays in a first level of 48.
     const BLOCK: usize = 20;
     const SLACK: usize = 0;
 
@@ -335,7 +338,7 @@ unsafe fn sums(
             "jnz 2b",
             "tilestored [{to} + {stride}], tmm0",
             "tilestored [{to_right} + {stride}], tmm1",
-            "mov {below}, 0",
+            "/* {below} is for more than sixteen rows */",
         );
     }
 }

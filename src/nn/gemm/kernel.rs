@@ -52,8 +52,8 @@ pub(in crate::nn) trait Kernel: Copy + Send + Sync {
     const COLUMNS: usize = 2 * Self::HALF;
     /// Values of `k` in one word.
     const DEPTH: usize;
-    /// Depth of a block of the inner dimension, in words: such a block of `B`'s panel and of
-    /// `A`'s stays in the first two levels of cache.
+    /// Depth of a block of the inner dimension, in words: such a block of a panel of `A` stays in the
+    /// first level of cache while panels of `B` pass.
     const BLOCK: usize = 256;
     /// Words past a panel of rows that [`Kernel::pack_rows`] may overwrite.
     const SLACK: usize;

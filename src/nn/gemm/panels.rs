@@ -42,13 +42,15 @@ impl<K: Kernel> Packed<K> {
         packed
     }
 
-    /// Panels whose two halves hold the columns that `half` gives: views `[k, ≤ HALF]`.
+    /// Panels whose two halves hold the columns that `half` gives: views `[k, ≤ HALF]`. They are for
+    /// [`Packed::panel`] alone: where their columns are, a product would not know.
     pub(in crate::nn) fn from_halves<'v>(
         kernel: K,
         inner: usize,
         panels: usize,
         half: impl Fn(usize, usize) -> ArrayView2<'v, f32> + Sync,
     ) -> Self {
+        const { assert!(CHUNK.is_multiple_of(K::DEPTH)) }
         let panel = inner.div_ceil(K::DEPTH) * K::COLUMNS;
         let mut words = Buffer::new(panel * panels);
         if panel > 0 {
@@ -116,6 +118,7 @@ impl<K: Kernel> Packed<K> {
         stride: usize,
         packed_a: &mut Buffer<K::Word>,
     ) {
+        debug_assert!(!self.edges.is_empty());
         let blocks = RowPanels::of::<K>(a.nrows());
         let columns: Vec<_> = self.edges.windows(2).map(|edge| edge[0]..edge[1]).collect();
         let mut k = 0;
@@ -190,6 +193,7 @@ impl RowPanels {
         a: ArrayView2<f32>,
         out: &mut Buffer<K::Word>,
     ) {
+        const { assert!(CHUNK.is_multiple_of(K::DEPTH)) }
         let panel = a.ncols().div_ceil(K::DEPTH) * K::ROWS + K::SLACK;
         out.resize(self.iter().count() * panel);
         for k in (0..a.ncols()).step_by(CHUNK) {

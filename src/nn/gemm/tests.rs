@@ -95,14 +95,25 @@ proptest! {
 }
 
 #[test]
-fn products_of_several_blocks_are_summed_whole() {
-    // Of the inner dimension, and of the columns.
-    for (m, n, k) in [(33, 50, 1601), (20, 1500, 300)] {
+fn products_of_several_blocks_are_summed_whole_on_any_number_of_threads() {
+    // Of the inner dimension; and of it, the rows and the columns.
+    for (m, n, k) in [(33, 50, 1601), (129, 1500, 700)] {
         let (a, b) = (values(m * k, 1), values(k * n, 2));
         let (a, b) = (view(&a, m, k, true), view(&b, k, n, false));
         for path in available() {
-            let mut c = vec![0.0; m * n];
-            product(path, a, b, Start::Zero, &mut c, n);
+            let run = |threads| {
+                let mut c = vec![0.0; m * n];
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                pool.install(|| product(path, a, b, Start::Zero, &mut c, n));
+                c
+            };
+            let c = run(1);
+            for threads in [2, 8] {
+                assert_eq!(c, run(threads), "{path}");
+            }
             for (found, (sum, size)) in c.iter().zip(expected(path, a, b, |_, _| 0.0)) {
                 assert!(
                     (f64::from(*found) - sum).abs() < 1e-6 * size,
