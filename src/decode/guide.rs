@@ -91,13 +91,9 @@ pub trait Guide {
         &self,
         state: &Self::State,
         tokens: &Probable,
-        mut each: impl FnMut(u32, f32, u32, f32),
+        each: impl FnMut(u32, f32, u32, f32),
     ) {
-        for (token, log_prob) in tokens.iter() {
-            self.extend(state, token, |label, score| {
-                each(token, log_prob, label, score)
-            });
-        }
+        one_by_one(self, state, tokens.iter(), each);
     }
 
     /// The state of the extended prefix. Called once for each prefix that enters the beam.
@@ -115,6 +111,21 @@ pub trait Guide {
     /// if nothing in the beam could end, all is returned as it is.
     fn words(&self, tokens: &Tokens, steps: &[Step], _end: Option<u32>) -> Vec<Word> {
         spelled_words(tokens, steps)
+    }
+}
+
+/// [`Guide::extend_all`] by asking for each of `tokens`.
+#[inline]
+pub(super) fn one_by_one<G: Guide + ?Sized>(
+    guide: &G,
+    state: &G::State,
+    tokens: impl Iterator<Item = (u32, f32)>,
+    mut each: impl FnMut(u32, f32, u32, f32),
+) {
+    for (token, log_prob) in tokens {
+        guide.extend(state, token, |label, score| {
+            each(token, log_prob, label, score)
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::f32::consts::LN_10;
 
 use serde::{Deserialize, Serialize};
 
-use super::guide::{Guide, Probable, Step};
+use super::guide::{Guide, Probable, Step, one_by_one};
 use super::hypothesis::{Word, spelled_words};
 use super::lexicon_tree::{LexiconTree, Node, ROOT, Spelling};
 use crate::lm::ngram::{NGram, State as Context};
@@ -298,21 +298,11 @@ impl Guide for WordGuide<'_> {
             false => 0..0,
         };
         if node.is_none() || onward.len() + first.len() >= tokens.len() {
-            for (token, log_prob) in tokens.iter() {
-                self.extend(state, token, |label, score| {
-                    each(token, log_prob, label, score)
-                });
-            }
-            return;
+            return one_by_one(self, state, tokens.iter(), each);
         }
-        if let Some(space) = self.space
-            && tokens.log_prob(space) > f32::NEG_INFINITY
-        {
-            let log_prob = tokens.log_prob(space);
-            self.extend(state, space, |label, score| {
-                each(space, log_prob, label, score)
-            });
-        }
+        let space = self.space.map(|space| (space, tokens.log_prob(space)));
+        let space = space.filter(|&(_, log_prob)| log_prob > f32::NEG_INFINITY);
+        one_by_one(self, state, space.into_iter(), &mut each);
         let probable = |child: usize| {
             let token = self.tree.token(child as Node);
             let log_prob = tokens.log_prob(token);

@@ -118,9 +118,8 @@ impl<K: Kernel> Packed<K> {
         stride: usize,
         packed_a: &mut Buffer<K::Word>,
     ) {
-        debug_assert!(!self.edges.is_empty());
         let blocks = RowPanels::of::<K>(a.nrows());
-        let columns: Vec<_> = self.edges.windows(2).map(|edge| edge[0]..edge[1]).collect();
+        let panels = self.edges.len() - 1;
         let mut k = 0;
         while k < self.inner {
             let depth = (K::BLOCK * K::DEPTH).min(self.inner - k);
@@ -135,11 +134,12 @@ impl<K: Kernel> Packed<K> {
                 _ => second_level() / 5 / (words * K::COLUMNS * size_of::<K::Word>()),
             };
             let group = group.max(1);
-            for (g, columns) in columns.chunks(group).enumerate() {
+            for first in (0..panels).step_by(group) {
                 for (p, (i, rows)) in blocks.iter().enumerate() {
                     let a = blocks.panel::<K>(packed_a, p, words);
-                    for (panel, columns) in columns.iter().enumerate() {
-                        let b = &self.panel(g * group + panel)[k / K::DEPTH * K::COLUMNS..];
+                    for panel in first..panels.min(first + group) {
+                        let columns = self.edges[panel]..self.edges[panel + 1];
+                        let b = &self.panel(panel)[k / K::DEPTH * K::COLUMNS..];
                         let addend = match start {
                             Start::Zero => Addend::Zero,
                             Start::Accumulate => Addend::Existing,

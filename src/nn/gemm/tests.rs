@@ -49,6 +49,17 @@ fn matrix(data: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
     ArrayView2::from_shape((rows, columns), data).unwrap()
 }
 
+/// `A·B` in a pool of so many threads.
+fn on_threads(threads: usize, path: Path, a: ArrayView2<f32>, b: ArrayView2<f32>) -> Vec<f32> {
+    let mut c = vec![0.0; a.nrows() * b.ncols()];
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
+    pool.install(|| product(path, a, b, Start::Zero, &mut c, b.ncols()));
+    c
+}
+
 fn view(data: &[f32], rows: usize, columns: usize, transposed: bool) -> ArrayView2<'_, f32> {
     match transposed {
         false => matrix(data, rows, columns),
@@ -101,15 +112,7 @@ fn products_of_several_blocks_are_summed_whole_on_any_number_of_threads() {
         let (a, b) = (values(m * k, 1), values(k * n, 2));
         let (a, b) = (view(&a, m, k, true), view(&b, k, n, false));
         for path in available() {
-            let run = |threads| {
-                let mut c = vec![0.0; m * n];
-                let pool = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .unwrap();
-                pool.install(|| product(path, a, b, Start::Zero, &mut c, n));
-                c
-            };
+            let run = |threads| on_threads(threads, path, a, b);
             let c = run(1);
             for threads in [2, 8] {
                 assert_eq!(c, run(threads), "{path}");
@@ -159,15 +162,7 @@ fn the_same_bytes_on_any_number_of_threads_and_beside_any_rows() {
     let (a, b) = (values(m * k, 5), values(k * n, 6));
     let (a, b) = (matrix(&a, m, k), matrix(&b, k, n));
     for path in available() {
-        let run = |threads| {
-            let mut c = vec![0.0; m * n];
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
-            pool.install(|| product(path, a, b, Start::Zero, &mut c, n));
-            c
-        };
+        let run = |threads| on_threads(threads, path, a, b);
         let one = run(1);
         assert_eq!(one, run(3), "{path}");
         for row in [0, 14, 150, 300] {
