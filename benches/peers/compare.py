@@ -11,12 +11,13 @@ standard output. Rows that OUT.jsonl holds already are measured again only if --
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+
+from machine import machine
 
 HERE = Path(__file__).parent
 EQUAL = ",".join(["400"] * 16)
@@ -30,6 +31,8 @@ ROWS = [
     ("S, real lengths, pack_padded_sequence", "train", S, REAL, "packed"),
     ("S, equal lengths", "train", S, EQUAL, "padded"),
     ("G, equal lengths", "train", G, ",".join(["400"] * 8), "padded"),
+    ("S of tanh units, equal lengths", "train", S | {"cell": "rnn-tanh"}, EQUAL, "padded"),
+    ("S of ReLU units, equal lengths", "train", S | {"cell": "rnn-relu"}, EQUAL, "padded"),
     ("S, one utterance, forward", "infer", S, "400", "padded"),
     ("G, one utterance, forward", "infer", G, "400", "padded"),
     ("S, sixteen utterances, forward", "infer", S, EQUAL, "padded"),
@@ -92,9 +95,9 @@ def ctc(threads):
         yield row(f"CTC from the logits, {vocabulary} tokens", "f32", threads, ours, line["milliseconds"] * 1e-3, line["peer"])
 
 
-def features():
+def features(python):
     """80-bin filterbanks of ten seconds: benches/features.rs and features.py."""
-    lines = subprocess.run([sys.executable, HERE / "features.py"], check=True, capture_output=True, text=True).stdout
+    lines = subprocess.run([python, HERE / "features.py"], check=True, capture_output=True, text=True).stdout
     measured = [line for line in map(json.loads, lines.splitlines()) if "seconds" in line]
     ours = measured[0]["seconds"]
     for line in measured[1:]:
@@ -116,13 +119,6 @@ def row(name, precision, threads, ours, theirs, peer):
     }
 
 
-def machine():
-    with open("/proc/cpuinfo") as file:
-        facts = dict(line.split(":", 1) for line in file if ":" in line and not line.startswith("flags"))
-    facts = {key.strip(): value.strip() for key, value in facts.items()}
-    return f"{facts.get('model name', platform.machine())} family {facts.get('cpu family')} model {facts.get('model')}, {os.cpu_count()} cores"
-
-
 def table(rows):
     print("| what | precision, threads | hearken, s | peer, s | faster | GEMM peak reached | memory, GB |")
     print("|---|---|---|---|---|---|---|")
@@ -142,6 +138,7 @@ def main():
     parser.add_argument("hearken")
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", help="measure the rows whose `name, precision, threads` holds this text")
+    parser.add_argument("--features-python", default=sys.executable, help="a Python that has kaldi-native-fbank, and torchaudio with the PyTorch that it needs")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     key = lambda r: (r["row"], r["precision"], r["threads"])
@@ -164,7 +161,7 @@ def main():
         for new in ctc(1):
             keep(new)
     if asked("filterbanks of 10 s against kaldi-native-fbank", "f32", 1):
-        for new in features():
+        for new in features(arguments.features_python):
             keep(new)
     table(known.values())
 

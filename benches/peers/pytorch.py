@@ -11,6 +11,7 @@ Prints one JSON object a line, with the loss: packed and gather must agree.
 """
 
 import argparse
+import functools
 import json
 import resource
 import time
@@ -19,13 +20,20 @@ import torch
 from torch import nn
 
 
+RECURRENT = {
+    "lstm": nn.LSTM,
+    "rnn-tanh": functools.partial(nn.RNN, nonlinearity="tanh"),
+    "rnn-relu": functools.partial(nn.RNN, nonlinearity="relu"),
+}
+
+
 class Gathered(nn.Module):
     """A bidirectional layer as two unidirectional ones on a padded batch [T, B, D]."""
 
-    def __init__(self, dim, cells):
+    def __init__(self, recurrent, dim, cells):
         super().__init__()
-        self.forwards = nn.LSTM(dim, cells)
-        self.backwards = nn.LSTM(dim, cells)
+        self.forwards = recurrent(dim, cells)
+        self.backwards = recurrent(dim, cells)
 
     def forward(self, x, index):
         def reverse(values):
@@ -35,14 +43,15 @@ class Gathered(nn.Module):
 
 
 class Net(nn.Module):
-    def __init__(self, variant, layers, cells, dim, outputs):
+    def __init__(self, variant, cell, layers, cells, dim, outputs):
         super().__init__()
         self.variant = variant
+        recurrent = RECURRENT[cell]
         if variant == "gather":
             dims = [dim] + [2 * cells] * (layers - 1)
-            self.layers = nn.ModuleList(Gathered(d, cells) for d in dims)
+            self.layers = nn.ModuleList(Gathered(recurrent, d, cells) for d in dims)
         else:
-            self.lstm = nn.LSTM(dim, cells, layers, bidirectional=True)
+            self.lstm = recurrent(dim, cells, layers, bidirectional=True)
         self.output = nn.Linear(2 * cells, outputs)
 
     def forward(self, x, lengths, index):
@@ -70,6 +79,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=["train", "infer", "gemm"])
     parser.add_argument("--variant", choices=["padded", "packed", "gather"], default="padded")
+    parser.add_argument("--cell", choices=RECURRENT, default="lstm")
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--cells", type=int, default=320)
     parser.add_argument("--input", type=int, default=120)
@@ -86,10 +96,10 @@ def main():
     lengths = sorted((int(n) for n in args.lengths.split(",")), reverse=True)
     steps, batch = lengths[0], len(lengths)
     lengths = torch.tensor(lengths)
-    reference = Net("padded", args.layers, args.cells, args.input, args.outputs)
+    reference = Net("padded", args.cell, args.layers, args.cells, args.input, args.outputs)
     net = reference
     if args.variant != "padded":
-        net = Net(args.variant, args.layers, args.cells, args.input, args.outputs)
+        net = Net(args.variant, args.cell, args.layers, args.cells, args.input, args.outputs)
         net.output.load_state_dict(reference.output.state_dict())
         if args.variant == "gather":
             net.copy_from(reference.lstm)

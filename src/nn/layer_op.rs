@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 
+use super::gemm::buffer::Buffer;
 use super::gemm::{self, Start};
 use super::kernels::{self, Backward, Weights};
 use super::recurrence::{Carry, Direction, matrix, matrix_mut};
 use super::recurrent::{LayerConfig, RecurrentLayer, State};
+use super::spare::Spare;
 use super::tensor::{slice, stored, with_values};
 use super::{Cell, Error, Mode, Packing, Path};
 
@@ -24,8 +26,8 @@ enum Keep {
 
 /// What one direction computed: activations `[N, G·H]`, cells `[N, H]`, the states at the end.
 struct Computed {
-    gates: Vec<f32>,
-    cells: Vec<f32>,
+    gates: Buffer<f32>,
+    cells: Buffer<f32>,
     end: State,
 }
 
@@ -39,6 +41,7 @@ pub(super) struct LayerOp {
     keep: Keep,
     /// The weights packed before, which are those that the pass is given.
     packed: Option<Arc<Vec<Weights>>>,
+    spare: Spare,
     kept: Mutex<Option<Vec<Computed>>>,
     end: Arc<Mutex<Option<State>>>,
 }
@@ -80,6 +83,7 @@ impl LayerOp {
             start,
             keep,
             packed: None,
+            spare: layer.spare.clone(),
             kept: Mutex::new(None),
             end: Arc::default(),
         };
@@ -164,7 +168,9 @@ impl LayerOp {
             cell: cell.to_vec(),
         };
         let kept = keep == Keep::Activations && self.config.cell == Cell::Lstm;
-        let mut cells = vec![0.0; if kept { frames * self.config.cells } else { 0 }];
+        let mut cells = self
+            .spare
+            .take(if kept { frames * self.config.cells } else { 0 });
         let x = matrix(x, self.config.input);
         // Where nothing is kept, stretch by stretch: the recurrence finds in cache what the projection
         // left, and the memory does not grow with the batch.
@@ -174,21 +180,21 @@ impl LayerOp {
         };
         let stretches = self.packing.stretches(direction.reversed, most);
         let longest = stretches.iter().map(|stretch| stretch.rows.len()).max();
-        let mut gates = vec![0.0; longest.unwrap_or(0) * self.width()];
+        let mut gates = self.spare.take(longest.unwrap_or(0) * self.width());
         for stretch in &stretches {
-            let gates = &mut gates[..stretch.rows.len() * self.width()];
+            let gates = &mut gates.as_mut_slice()[..stretch.rows.len() * self.width()];
             let x = x.slice(s![stretch.rows.clone(), ..]);
             kernels::project(packed, &direction, x, gates);
             let carry = Carry {
                 hidden: &mut end.hidden,
                 cell: &mut end.cell,
             };
-            let kept = kept.then_some(&mut cells[..]);
+            let kept = kept.then_some(cells.as_mut_slice());
             let output = output.view_mut();
             kernels::forward(packed, &direction, stretch, gates, output, kept, carry);
         }
         if keep == Keep::Nothing {
-            gates = Vec::new();
+            self.spare.put(std::mem::take(&mut gates));
         }
         Computed { gates, cells, end }
     }
@@ -238,14 +244,15 @@ impl LayerOp {
                 matrix(values, self.config.output()).slice_move(columns)
             };
             let passed = Backward {
-                gates: &mut computed.gates,
-                cells: &computed.cells,
+                gates: computed.gates.as_mut_slice(),
+                cells: computed.cells.as_slice(),
                 start: self.start(d),
                 x: matrix(x, self.config.input),
                 output: of(output),
                 d_output: of(d_output),
             };
-            kernels::backward(&direction, passed, d_weights, d_bias);
+            kernels::backward(&direction, passed, &self.spare, d_weights, d_bias);
+            self.spare.put(computed.cells);
             computed.gates
         });
         let d_x = wants_x.then(|| {
@@ -257,12 +264,15 @@ impl LayerOp {
                 } else {
                     Start::Accumulate
                 };
-                let d_gates = matrix(d_gates, self.width());
+                let d_gates = matrix(d_gates.as_slice(), self.width());
                 let stride = self.config.input;
                 gemm::product(self.path, d_gates, direction.input, start, &mut d_x, stride);
             }
             d_x
         });
+        d_gates
+            .into_iter()
+            .for_each(|buffer| self.spare.put(buffer));
         (d_x, d_weights, d_bias)
     }
 }

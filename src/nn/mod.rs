@@ -21,6 +21,7 @@ mod path;
 pub mod product;
 pub mod recurrence;
 mod recurrent;
+mod spare;
 mod stack;
 mod tensor;
 mod version;

@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use safetensors::{Dtype, SafeTensors};
 
+use super::spare::Spare;
 use super::{Error, Version, tensor::with_values};
 
 struct Parameter {
@@ -25,6 +26,7 @@ pub struct Parameters {
     entries: Vec<Parameter>,
     generator: Pcg64,
     version: Version,
+    spare: Spare,
 }
 
 impl Parameters {
@@ -34,6 +36,7 @@ impl Parameters {
             entries: Vec::new(),
             generator: Pcg64::seed_from_u64(seed),
             version: Version::default(),
+            spare: Spare::default(),
         }
     }
 
@@ -100,6 +103,11 @@ impl Parameters {
     /// The count of changes, to be held by whatever caches something derived from the weights.
     pub fn version(&self) -> Version {
         self.version.clone()
+    }
+
+    /// The working memory that the layers share.
+    pub(super) fn spare(&self) -> Spare {
+        self.spare.clone()
     }
 
     /// Changes the `index`-th variable in place: `change` gets its elements in row-major order.

@@ -280,9 +280,10 @@ pub fn weight_gradients<F: NdFloat>(
     start: &[F],
     gradients: WeightGradients<'_, F>,
 ) {
-    let (h, width) = (direction.cells(), direction.width());
+    let width = direction.width();
     let d_gates = matrix(d_gates, width);
-    let previous = previous_hidden(direction, output, start, h);
+    let mut previous = Array2::zeros(output.dim());
+    previous_hidden(direction, output, start, previous.view_mut());
     product(direction.path, d_gates.t(), x, gradients.input, Into::Set);
     product(
         direction.path,
@@ -299,14 +300,14 @@ pub fn weight_gradients<F: NdFloat>(
     }
 }
 
-/// `h_{t-1}` (in the direction's own order) of every frame: `[N, H]`.
+/// `h_{t-1}` (in the direction's own order) of every frame, into `previous` `[N, H]`.
 pub(super) fn previous_hidden<F: NdFloat>(
     direction: &Direction<'_, F>,
     output: ArrayView2<'_, F>,
     start: &[F],
-    h: usize,
-) -> Array2<F> {
-    let mut previous = Array2::zeros((direction.packing.frames(), h));
+    mut previous: ArrayViewMut2<'_, F>,
+) {
+    let h = output.ncols();
     for step in direction.packing.walk(direction.reversed) {
         let joined = s![step.previous..step.previous + step.joined, ..];
         previous
@@ -316,7 +317,6 @@ pub(super) fn previous_hidden<F: NdFloat>(
             .slice_mut(s![step.row + step.joined..step.row + step.batch, ..])
             .assign(&matrix(&start[step.joined * h..step.batch * h], h));
     }
-    previous
 }
 
 /// Row-major values of `width` columns as a matrix.

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::kernels::Weights;
 use super::layer_op::LayerOp;
+use super::spare::Spare;
 use super::tensor::with_values;
 use super::{Cell, Derived, Error, Mode, Packing, Parameters, Runtime};
 
@@ -65,6 +66,7 @@ pub struct RecurrentLayer {
     pub(super) bias: Tensor,
     /// Each direction's weights, packed for inference.
     pub(super) packed: Derived<Vec<Weights>>,
+    pub(super) spare: Spare,
     name: String,
 }
 
@@ -102,6 +104,7 @@ impl RecurrentLayer {
             weights: parameters.add(format!("{name}.w"), &weights, true)?,
             bias: parameters.add(format!("{name}.b"), &bias, false)?,
             packed: Derived::new(parameters.version()),
+            spare: parameters.spare(),
             name: name.into(),
             config,
             runtime,

@@ -10,6 +10,9 @@ pub(crate) struct Buffer<T> {
 const LINE: usize = 64;
 
 impl<T: Copy + Default> Buffer<T> {
+    /// Elements that aligning the start may cost.
+    const SLACK: usize = LINE / size_of::<T>();
+
     /// `len` zeros.
     pub(crate) fn new(len: usize) -> Self {
         let mut buffer = Self {
@@ -23,12 +26,18 @@ impl<T: Copy + Default> Buffer<T> {
 
     /// Makes the buffer `len` long. What it held is unspecified afterwards.
     pub(crate) fn resize(&mut self, len: usize) {
-        let slack = LINE / size_of::<T>().clamp(1, LINE);
-        if self.data.len() < len + slack {
-            self.data = vec![T::default(); len + slack];
-            self.start = self.data.as_ptr().align_offset(LINE).min(slack);
+        if self.data.len() < len + Self::SLACK {
+            // The old memory goes first: both at once would be a step's peak.
+            self.data = Vec::new();
+            self.data = vec![T::default(); len + Self::SLACK];
+            self.start = self.data.as_ptr().align_offset(LINE).min(Self::SLACK);
         }
         self.len = len;
+    }
+
+    /// Elements that it can be resized to without asking for memory.
+    pub(crate) fn room(&self) -> usize {
+        self.data.len().saturating_sub(Self::SLACK)
     }
 
     pub(crate) fn as_slice(&self) -> &[T] {

@@ -196,12 +196,17 @@ impl RowPanels {
         const { assert!(CHUNK.is_multiple_of(K::DEPTH)) }
         let panel = a.ncols().div_ceil(K::DEPTH) * K::ROWS + K::SLACK;
         out.resize(self.iter().count() * panel);
-        for k in (0..a.ncols()).step_by(CHUNK) {
-            let a = a.slice(s![.., k..a.ncols().min(k + CHUNK)]);
+        // One panel reads as few pages whole.
+        let chunk = if self.rows == self.each {
+            a.ncols()
+        } else {
+            CHUNK
+        };
+        for k in (0..a.ncols()).step_by(chunk.max(1)) {
+            let a = a.slice(s![.., k..a.ncols().min(k + chunk)]);
             let panels = out.as_mut_slice().chunks_exact_mut(panel);
-            for ((first, rows), out) in self.iter().zip(panels) {
-                let out = &mut out[k / K::DEPTH * K::ROWS..];
-                kernel.pack_rows(a.slice(s![first..first + rows, ..]), out);
+            for (rows, out) in a.axis_chunks_iter(Axis(0), self.each).zip(panels) {
+                kernel.pack_rows(rows, &mut out[k / K::DEPTH * K::ROWS..]);
             }
         }
     }

@@ -30,6 +30,7 @@ use super::gemm::{PackedB, Start};
 use super::gemm::{amx::Amx, avx2::Avx2, avx512::Avx512, bf16::Bf16};
 use super::packing::Stretch;
 use super::recurrence::{self as plain, Carry, Direction, WeightGradients, matrix, matrix_mut};
+use super::spare::Spare;
 use super::{Cell, Path};
 
 /// One direction's weights as the kernels of its path read them: made once a pass in training, and
@@ -141,6 +142,7 @@ pub(super) struct Backward<'a> {
 pub(super) fn backward(
     direction: &Direction<'_, f32>,
     passed: Backward<'_>,
+    spare: &Spare,
     d_weights: &mut [f32],
     d_bias: &mut [f32],
 ) {
@@ -184,13 +186,20 @@ pub(super) fn backward(
         return plain::weight_gradients(direction, gates, x, output, start.0, gradients);
     }
     let d_gates = matrix(gates, width).reversed_axes();
-    let previous = plain::previous_hidden(direction, output, start.0, h);
-    PackedB::beside(direction.path, &[x, previous.view()]).product(
+    let mut previous = spare.take(output.len());
+    plain::previous_hidden(
+        direction,
+        output,
+        start.0,
+        matrix_mut(previous.as_mut_slice(), h),
+    );
+    PackedB::beside(direction.path, &[x, matrix(previous.as_slice(), h)]).product(
         d_gates,
         Start::Zero,
         d_weights,
         dim + h,
     );
+    spare.put(previous);
 }
 
 #[cfg(test)]

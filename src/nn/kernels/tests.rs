@@ -91,7 +91,13 @@ impl Case {
         };
         let (mut d_weights, mut d_bias) =
             (vec![0.0; self.weights.len()], vec![0.0; self.bias.len()]);
-        backward(&direction, passed, &mut d_weights, &mut d_bias);
+        backward(
+            &direction,
+            passed,
+            &Spare::default(),
+            &mut d_weights,
+            &mut d_bias,
+        );
         assert!(both.slice(s![.., ..h]).iter().all(|&x| x == 0.0));
         let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
         Pass {
