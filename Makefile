@@ -1,13 +1,15 @@
 # hearken. On a fresh machine with a Rust toolchain and a C compiler:
 #   make demo    builds, and transcribes real recordings with the models in models/
 #   make test    builds, and runs all tests
-#   make bench   builds, and measures training steps, CTC and filterbanks beside PyTorch and kaldi-native-fbank
+#   make bench   builds, and measures training steps, kernels, CTC and filterbanks beside PyTorch, torchaudio and kaldi-native-fbank
 # Each installs what else it needs (CMake 3.26 for HDF5; Python readers of our formats for the tests; the peers) into .tools/, without root.
 
 TOOLS := $(CURDIR)/.tools
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/release/hearken
 DEMO := $(TARGET)/demo.txt
+# Where `make bench` leaves its figures.
+RESULTS := $(or $(OUT),benches/results/$(shell date +%F))
 export PATH := $(TOOLS)/bin:$(PATH)
 # The Python that the tests ask whether readers of other makers read what we write.
 export HEARKEN_PYTHON := $(TOOLS)/bin/python
@@ -45,12 +47,17 @@ demo: build
 test: cmake readers
 	cargo test --release
 
-# A quiet machine and half an hour: rows that the file holds already are not measured again.
+# A quiet machine and an hour: rows that the file holds already are not measured again. torchaudio's newest wheel does not
+# import beside the newest PyTorch: it has an environment of its own.
 bench: build
 	@test -x $(TOOLS)/peers/bin/python || python3 -m venv $(TOOLS)/peers
 	@$(TOOLS)/peers/bin/python -c 'import torch, kaldi_native_fbank' 2>/dev/null \
 	  || $(TOOLS)/peers/bin/python -m pip install --quiet torch numpy kaldi-native-fbank
-	$(TOOLS)/peers/bin/python benches/peers/compare.py $(BIN) $(or $(OUT),benches/results/$(shell date +%F).jsonl)
+	@test -x $(TOOLS)/torchaudio/bin/python || python3 -m venv $(TOOLS)/torchaudio
+	@$(TOOLS)/torchaudio/bin/python -c 'import torchaudio, kaldi_native_fbank' 2>/dev/null \
+	  || $(TOOLS)/torchaudio/bin/python -m pip install --quiet torchaudio==2.11.0 torch==2.11.0 numpy kaldi-native-fbank
+	$(TOOLS)/peers/bin/python benches/peers/compare.py $(BIN) $(RESULTS).jsonl --features-python $(TOOLS)/torchaudio/bin/python
+	$(TOOLS)/peers/bin/python benches/peers/kernels.py $(RESULTS)-kernels.jsonl
 
 cmake:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

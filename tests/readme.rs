@@ -263,6 +263,44 @@ fn speeds(table: &str, file: &str) {
     assert_eq!(rows, measured.len());
 }
 
+/// The rates of the README's table of kernels are those of its file, to whole GFLOP/s.
+#[test]
+fn the_kernels_of_the_readme_stand_in_their_file() {
+    let text = readme();
+    let table = text
+        .split("| kernel | precision, threads |")
+        .nth(1)
+        .unwrap();
+    let file = root().join("benches/results/2026-11-29-amx-kernels.jsonl");
+    let measured: Vec<serde_json::Value> = std::fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|row: &serde_json::Value| row.get("gflops").is_some())
+        .collect();
+    let lines = table.lines().skip(2);
+    let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
+    for line in &rows {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let found = measured
+            .iter()
+            .find(|row| {
+                let set = format!("{}, {}", row["precision"].as_str().unwrap(), row["threads"]);
+                row["row"] == cells[0] && set == cells[1]
+            })
+            .unwrap_or_else(|| panic!("not measured: {line}"));
+        let own = found["gflops"].as_object().unwrap().values();
+        let best = own.filter_map(|rate| rate.as_f64()).fold(0.0, f64::max);
+        assert_eq!(cells[2], format!("{best:.0}"), "{line}");
+        let peer = found["pytorch_gflops"].as_f64().unwrap();
+        assert_eq!(cells[3], format!("{peer:.0}"), "{line}");
+        let crate_rate = found.get("crate_gflops").and_then(|rate| rate.as_f64());
+        let crate_rate = crate_rate.map_or(String::new(), |rate| format!("{rate:.0}"));
+        assert_eq!(cells[4], crate_rate, "{line}");
+    }
+    assert_eq!(rows.len(), measured.len());
+}
+
 /// The first three figures of each row of a table, by the row's name, are those of its file.
 fn compare_with_peers(heading: &str, file: &str, keys: [&str; 3]) {
     let text = readme();

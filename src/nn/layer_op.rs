@@ -27,7 +27,7 @@ enum Keep {
 /// What one direction computed: activations `[N, G·H]`, cells `[N, H]`, the states at the end.
 struct Computed {
     gates: Buffer<f32>,
-    cells: Buffer<f32>,
+    cells: Vec<f32>,
     end: State,
 }
 
@@ -168,9 +168,7 @@ impl LayerOp {
             cell: cell.to_vec(),
         };
         let kept = keep == Keep::Activations && self.config.cell == Cell::Lstm;
-        let mut cells = self
-            .spare
-            .take(if kept { frames * self.config.cells } else { 0 });
+        let mut cells = vec![0.0; if kept { frames * self.config.cells } else { 0 }];
         let x = matrix(x, self.config.input);
         // Where nothing is kept, stretch by stretch: the recurrence finds in cache what the projection
         // left, and the memory does not grow with the batch.
@@ -189,7 +187,7 @@ impl LayerOp {
                 hidden: &mut end.hidden,
                 cell: &mut end.cell,
             };
-            let kept = kept.then_some(cells.as_mut_slice());
+            let kept = kept.then_some(&mut cells[..]);
             let output = output.view_mut();
             kernels::forward(packed, &direction, stretch, gates, output, kept, carry);
         }
@@ -245,14 +243,13 @@ impl LayerOp {
             };
             let passed = Backward {
                 gates: computed.gates.as_mut_slice(),
-                cells: computed.cells.as_slice(),
+                cells: &computed.cells,
                 start: self.start(d),
                 x: matrix(x, self.config.input),
                 output: of(output),
                 d_output: of(d_output),
             };
             kernels::backward(&direction, passed, &self.spare, d_weights, d_bias);
-            self.spare.put(computed.cells);
             computed.gates
         });
         let d_x = wants_x.then(|| {
@@ -270,9 +267,10 @@ impl LayerOp {
             }
             d_x
         });
-        d_gates
-            .into_iter()
-            .for_each(|buffer| self.spare.put(buffer));
+        // The second direction's gates go: the gradients, which live until the optimiser, take their place.
+        if let Some(first) = d_gates.into_iter().next() {
+            self.spare.put(first);
+        }
         (d_x, d_weights, d_bias)
     }
 }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gemm::buffer::Buffer;
 
-/// Buffers that are not in use, of all layers of a model. A step's activations are hundreds of
-/// megabytes that the next step writes anew: to ask the system for zeros in between costs a tenth
-/// of a step in bf16.
+/// Buffers that are not in use, of all layers of a model. A step's gates are hundreds of megabytes
+/// that the next step writes anew: to ask the system for zeros in between costs a tenth of a step
+/// in bf16.
 #[derive(Clone, Default)]
 pub(super) struct Spare(Arc<Mutex<Vec<Buffer<f32>>>>);
 

@@ -6,10 +6,10 @@ use super::buffer::Buffer;
 use super::cache::second_level;
 use super::kernel::{Addend, Kernel, Place};
 
-/// Panels that are packed together, and values of `k` at a time: whole stretches of the rows of a
-/// matrix are read, and few pages at once.
-const TOGETHER: usize = 8;
-const CHUNK: usize = 128;
+/// Panels that are packed together, and values of `k` at a time, where these are the rows of a matrix in
+/// memory: they are read from end to end, as few at once as the processor can fetch ahead.
+const TOGETHER: usize = 32;
+const CHUNK: usize = 32;
 
 /// `B [k, n]` in panels of at most `COLUMNS` columns, each `[words of k, COLUMNS]`, one after the
 /// other.
@@ -196,11 +196,10 @@ impl RowPanels {
         const { assert!(CHUNK.is_multiple_of(K::DEPTH)) }
         let panel = a.ncols().div_ceil(K::DEPTH) * K::ROWS + K::SLACK;
         out.resize(self.iter().count() * panel);
-        // One panel reads as few pages whole.
-        let chunk = if self.rows == self.each {
-            a.ncols()
-        } else {
-            CHUNK
+        // Rows of `A` that stand in memory as rows are read from end to end panel by panel.
+        let chunk = match a.strides()[1] {
+            1 => a.ncols(),
+            _ => CHUNK,
         };
         for k in (0..a.ncols()).step_by(chunk.max(1)) {
             let a = a.slice(s![.., k..a.ncols().min(k + chunk)]);
