@@ -215,6 +215,52 @@ fn the_perplexities_of_the_readme_stand_in_their_files() {
     assert_eq!(rows, 8);
 }
 
+/// The rows of a file of results, a JSON object a line.
+fn measured(file: &str) -> Vec<serde_json::Value> {
+    std::fs::read_to_string(root().join("benches/results").join(file))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The rows of a table and the cells of each, from behind its heading's first cells.
+fn table_rows(table: &str) -> Vec<(&str, Vec<&str>)> {
+    let lines = table.lines().skip(2);
+    lines
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells = line.trim_matches('|').split('|').map(str::trim).collect();
+            (line, cells)
+        })
+        .collect()
+}
+
+/// The row that a table's first two cells name: what, then precision and number of threads.
+fn row_of<'a>(
+    measured: &'a [serde_json::Value],
+    line: &str,
+    cells: &[&str],
+) -> &'a serde_json::Value {
+    measured
+        .iter()
+        .find(|row| {
+            let set = format!("{}, {}", row["precision"].as_str().unwrap(), row["threads"]);
+            row["row"] == cells[0] && set == cells[1]
+        })
+        .unwrap_or_else(|| panic!("not measured: {line}"))
+}
+
+/// A figure as told is the one measured, to three digits.
+fn agrees(line: &str, told: &str, found: &serde_json::Value, key: &str) {
+    let told: f64 = told.trim_end_matches('×').parse().unwrap();
+    let value = found[key].as_f64().unwrap();
+    assert!(
+        (told - value).abs() <= 6e-3 * value,
+        "{line}: {key} is {value}"
+    );
+}
+
 /// The seconds of the README's table of speeds are those of the file that it names, to three digits.
 #[test]
 fn the_speeds_of_the_readme_stand_in_the_benchmarks_files() {
@@ -232,35 +278,15 @@ fn the_speeds_of_the_readme_stand_in_the_benchmarks_files() {
 
 /// Every row of a table is a row of its file with the same figures, and the other way round.
 fn speeds(table: &str, file: &str) {
-    let file = root().join("benches/results").join(file);
-    let measured: Vec<serde_json::Value> = std::fs::read_to_string(file)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let mut rows = 0;
-    let lines = table.lines().skip(2);
-    for line in lines.take_while(|line| line.starts_with('|')) {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let found = measured
-            .iter()
-            .find(|row| {
-                let set = format!("{}, {}", row["precision"].as_str().unwrap(), row["threads"]);
-                row["row"] == cells[0] && set == cells[1]
-            })
-            .unwrap_or_else(|| panic!("not measured: {line}"));
-        let figures = [(2, "hearken"), (3, "pytorch"), (4, "ratio")];
-        for (cell, key) in figures {
-            let told: f64 = cells[cell].trim_end_matches('×').parse().unwrap();
-            let value = found[key].as_f64().unwrap();
-            assert!(
-                (told - value).abs() <= 6e-3 * value,
-                "{line}: {key} is {value}"
-            );
+    let measured = measured(file);
+    let rows = table_rows(table);
+    for (line, cells) in &rows {
+        let found = row_of(&measured, line, cells);
+        for (cell, key) in [(2, "hearken"), (3, "pytorch"), (4, "ratio")] {
+            agrees(line, cells[cell], found, key);
         }
-        rows += 1;
     }
-    assert_eq!(rows, measured.len());
+    assert_eq!(rows.len(), measured.len());
 }
 
 /// The rates of the README's table of kernels are those of its file, to whole GFLOP/s.
@@ -271,24 +297,11 @@ fn the_kernels_of_the_readme_stand_in_their_file() {
         .split("| kernel | precision, threads |")
         .nth(1)
         .unwrap();
-    let file = root().join("benches/results/2026-11-29-amx-kernels.jsonl");
-    let measured: Vec<serde_json::Value> = std::fs::read_to_string(file)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|row: &serde_json::Value| row.get("gflops").is_some())
-        .collect();
-    let lines = table.lines().skip(2);
-    let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
-    for line in &rows {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let found = measured
-            .iter()
-            .find(|row| {
-                let set = format!("{}, {}", row["precision"].as_str().unwrap(), row["threads"]);
-                row["row"] == cells[0] && set == cells[1]
-            })
-            .unwrap_or_else(|| panic!("not measured: {line}"));
+    let mut measured = measured("2026-11-29-amx-kernels.jsonl");
+    measured.retain(|row| row.get("gflops").is_some());
+    let rows = table_rows(table);
+    for (line, cells) in &rows {
+        let found = row_of(&measured, line, cells);
         let own = found["gflops"].as_object().unwrap().values();
         let best = own.filter_map(|rate| rate.as_f64()).fold(0.0, f64::max);
         assert_eq!(cells[2], format!("{best:.0}"), "{line}");
@@ -305,27 +318,15 @@ fn the_kernels_of_the_readme_stand_in_their_file() {
 fn compare_with_peers(heading: &str, file: &str, keys: [&str; 3]) {
     let text = readme();
     let table = text.split(heading).nth(1).unwrap();
-    let file = root().join("benches/results").join(file);
-    let measured: Vec<serde_json::Value> = std::fs::read_to_string(file)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let lines = table.lines().skip(2);
-    let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
-    for line in &rows {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+    let measured = measured(file);
+    let rows = table_rows(table);
+    for (line, cells) in &rows {
         let found = measured
             .iter()
             .find(|row| row["row"] == cells[0])
             .unwrap_or_else(|| panic!("not measured: {line}"));
         for (cell, key) in cells[1..].iter().zip(keys) {
-            let told: f64 = cell.trim_end_matches('×').parse().unwrap();
-            let value = found[key].as_f64().unwrap();
-            assert!(
-                (told - value).abs() <= 6e-3 * value,
-                "{line}: {key} is {value}"
-            );
+            agrees(line, cell, found, key);
         }
     }
     assert_eq!(rows.len(), measured.len(), "{heading}");
