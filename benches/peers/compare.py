@@ -17,6 +17,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import criterion
 from machine import machine
 
 HERE = Path(__file__).parent
@@ -84,14 +85,11 @@ def measure(hearken, row, precision, threads, rounds):
 
 def ctc(threads):
     """Forward and backward from the logits, both vocabularies: benches/ctc.rs and ctc.py."""
-    environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
-    bench = ["cargo", "bench", "--quiet", "--bench", "ctc", "--", "--quick", "forward.backward"]
-    subprocess.run(bench, check=True, capture_output=True, env=environment)
+    criterion.run("ctc", "forward.backward", threads)
     peer = [sys.executable, HERE / "ctc.py", f"--threads={threads}", "--repeats=15"]
     theirs = subprocess.run(peer, check=True, capture_output=True, text=True).stdout.splitlines()
     for vocabulary, line in zip((30, 1000), map(json.loads, theirs)):
-        file = Path(os.environ.get("CARGO_TARGET_DIR", "target"), f"criterion/ctc_forward+backward_V={vocabulary}/new/estimates.json")
-        ours = json.loads(file.read_text())["median"]["point_estimate"] * 1e-9
+        ours = criterion.median(f"ctc_forward+backward_V={vocabulary}")
         yield row(f"CTC from the logits, {vocabulary} tokens", "f32", threads, ours, line["milliseconds"] * 1e-3, line["peer"])
 
 

@@ -16,13 +16,14 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import time
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import kaldi_native_fbank as knf
 import numpy as np
+
+import criterion
 
 try:
     import torch
@@ -42,11 +43,8 @@ wave = np.round(3000 * level * rng.standard_normal(RATE * SECONDS)).astype(np.fl
 
 def hearken():
     """Criterion's own median, from the file that it writes."""
-    bench = ["cargo", "bench", "--quiet", "--bench", "features", "--", "--quick", "features/fbank80$"]
-    subprocess.run(bench, check=True, capture_output=True)
-    target = os.environ.get("CARGO_TARGET_DIR", "target")
-    with open(f"{target}/criterion/features/fbank80/new/estimates.json") as file:
-        return json.load(file)["median"]["point_estimate"] * 1e-9
+    criterion.run("features", "features/fbank80$")
+    return criterion.median("features/fbank80")
 
 
 def kaldi_native_fbank():

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+import criterion
 from machine import machine
 
 # benches/products.rs: name, what it is of, rows, inner dimension, columns.
@@ -32,13 +33,11 @@ PATHS = {"avx2": "f32", "avx512": "f32", "bf16-avx512": "bf16", "bf16-amx": "bf1
 PARAMETERS = 6_049_280
 
 
-def criterion(bench, threads, filter):
-    """The medians of Criterion, by the names of its folders."""
-    command = ["cargo", "bench", "--quiet", "--bench", bench, "--", "--quick", filter]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"RAYON_NUM_THREADS": str(threads)})
-    folder = Path(os.environ.get("CARGO_TARGET_DIR", "target"), "criterion", filter.replace("/", "_"))
-    for file in folder.glob("*/new/estimates.json"):
-        yield file.parts[-3], json.loads(file.read_text())["median"]["point_estimate"] * 1e-9
+def by_path(name, threads):
+    """Our seconds by the instructions that this machine has."""
+    criterion.run("products", f"products/{name}", threads)
+    measured = {path: f"products_{name}/{path}" for path in PATHS}
+    return {path: criterion.median(folder) for path, folder in measured.items() if (criterion.MEASURED / folder).exists()}
 
 
 def timed(run):
@@ -77,8 +76,8 @@ def optimiser(threads):
             adamw.step()
 
         sides[f"pytorch, {kind}"] = timed(step)
-    ours = dict(criterion("optimiser", threads, "optimiser"))
-    return {"hearken": ours["clipped AdamW"], **sides}
+    criterion.run("optimiser", "optimiser/clipped", threads)
+    return {"hearken": criterion.median("optimiser/clipped AdamW"), **sides}
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,7 +96,7 @@ for threads in arguments.threads:
     seconds = {}
     for _ in range(arguments.rounds):
         for name, _, m, k, n in PRODUCTS:
-            sides = dict(criterion("products", threads, f"products/{name}"))
+            sides = by_path(name, threads)
             sides["pytorch f32"] = by_torch(name, m, k, n, torch.float32)
             sides["pytorch bf16"] = by_torch(name, m, k, n, torch.bfloat16)
             sides["gemm crate"] = by_crate(name, m, k, n, threads)
