@@ -2,7 +2,7 @@ use std::arch::x86_64::*;
 
 use ndarray::ArrayView2;
 
-use super::avx512::{COLUMNS, HALF, Out, ROWS, SLACK, lane_mask, transpose};
+use super::avx512::{COLUMNS, HALF, Out, ROWS, SLACK, ask_ahead, lane_mask, transpose};
 use super::kernel::{Addend, Kernel, Place};
 use super::pack::with_unit_stride;
 
@@ -78,6 +78,7 @@ unsafe fn tile<const R: usize>(words: usize, mut a: *const u32, mut b: *const u3
         for _ in 0..words {
             let low = as_pairs(_mm512_loadu_epi32(b.cast()));
             let high = as_pairs(_mm512_loadu_epi32(b.add(16).cast()));
+            ask_ahead(b);
             for (r, acc) in acc.iter_mut().enumerate() {
                 let x = as_pairs(_mm512_set1_epi32(*a.add(r) as i32));
                 acc[0] = _mm512_dpbf16_ps(acc[0], x, low);
