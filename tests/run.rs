@@ -238,6 +238,27 @@ fn a_run_leaves_what_the_design_says() {
     );
 }
 
+/// One file, two runs: the record of each goes by its own name.
+#[test]
+fn a_run_by_another_name_leaves_the_record_of_the_first_alone() {
+    let dir = workplace();
+    let record = |more: &[&str]| {
+        let short = ["--record", "--set", "train.epochs=1"];
+        let output = run(dir.path(), "runs", &[&short, more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    record(&[]);
+    let first = std::fs::read(dir.path().join("tiny.results.json")).unwrap();
+    record(&["--set", "name=smaller", "--set", "model.cells=4"]);
+    assert_eq!(
+        std::fs::read(dir.path().join("tiny.results.json")).unwrap(),
+        first
+    );
+    let second = std::fs::read_to_string(dir.path().join("smaller.results.json")).unwrap();
+    let second: serde_json::Value = serde_json::from_str(&second).unwrap();
+    assert_eq!(second["name"], "smaller");
+}
+
 #[test]
 fn training_starts_from_a_model_and_names_what_does_not_match() {
     let dir = workplace();

@@ -1,7 +1,7 @@
 //! `hearken run`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::log::Log;
@@ -41,7 +41,8 @@ pub struct Args {
     /// How the finished model's weights are stored.
     #[arg(long, value_enum, default_value = "f32")]
     weights: Storage,
-    /// Also write the results beside the experiment file, as NAME.results.json.
+    /// Also write the results beside the experiment file, as NAME.results.json, NAME being the run's:
+    /// `--set name=…` leaves those of other runs of the file alone.
     #[arg(long)]
     record: bool,
 }
@@ -79,7 +80,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (dir, results) = run_experiment(&experiment, &options, &mut log)?;
     log.finish();
     if args.record {
-        results.write(&args.file.with_extension("results.json"))?;
+        results.write(&beside(&args.file, &results.name))?;
     }
     for set in &results.sets {
         for (name, rate) in &set.rates {
@@ -119,7 +120,7 @@ fn run_as_study(args: &Args, study: &Study, options: &RunOptions) -> Result<(), 
     let (dir, results) = run_study(study, options, &mut log)?;
     log.finish();
     if args.record {
-        results.write(&args.file.with_extension("results.json"))?;
+        results.write(&beside(&args.file, &results.name))?;
     }
     for point in &results.points {
         writeln!(
@@ -151,4 +152,9 @@ fn command(args: &Args) -> String {
         words.push("--record".into());
     }
     words.join(" ")
+}
+
+/// Where the results of a run are recorded.
+fn beside(file: &Path, name: &str) -> PathBuf {
+    file.with_file_name(format!("{name}.results.json"))
 }
