@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The weighted average of the networks of several models of one architecture, at 8 bits with a scale a row.
 
-    python3 experiments/average.py OUT_DIR MODEL_DIR=WEIGHT MODEL_DIR=WEIGHT...
+    python3 experiments/average.py OUT_DIR MODEL_DIR=WEIGHT MODEL_DIR=WEIGHT... [--unrounded]
+
+With --unrounded the average stays in f32.
 
 Everything else comes from the last model, whose language models and search the new one has: `hearken tune` chooses the
 weights of the search again. Networks that were trained one from another lie in one valley of the loss, and their average is
@@ -17,7 +19,9 @@ import sys
 import numpy
 from safetensors.numpy import load_file, save_file
 
-out, parts = pathlib.Path(sys.argv[1]), [part.rsplit("=", 1) for part in sys.argv[2:]]
+given = [argument for argument in sys.argv[1:] if argument != "--unrounded"]
+unrounded = len(given) < len(sys.argv) - 1
+out, parts = pathlib.Path(given[0]), [part.rsplit("=", 1) for part in given[1:]]
 WEIGHTS = "model.safetensors"
 
 
@@ -32,9 +36,9 @@ def weights(model):
 
 
 def stored(name, value):
-    """A matrix of 8-bit whole numbers and its rows' scales; a vector as it is."""
+    """A matrix of 8-bit whole numbers and its rows' scales; a vector, or what is not to be rounded, as it is."""
     value = value.astype(numpy.float32)
-    if value.ndim < 2:
+    if value.ndim < 2 or unrounded:
         return {name: value}
     rows = value.reshape(-1, value.shape[-1])
     scales = numpy.maximum(numpy.abs(rows).max(axis=1), 1e-30) / 127

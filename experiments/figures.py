@@ -3,7 +3,11 @@
 import datetime
 import json
 import pathlib
+import re
+import shutil
 import subprocess
+
+ENGLISH = ["--normalise", "english"]
 
 
 def ask(hearken, *arguments):
@@ -27,3 +31,52 @@ def write(out, command, hearken, sets):
         "sets": sets,
     }
     pathlib.Path(out).write_text(json.dumps(results, indent=1) + "\n")
+
+
+def variant(model, copy, settings, without=()):
+    """A copy of a model with other settings in its [decode] table and without some of its files."""
+    shutil.copytree(model, copy)
+    text = (copy / "model.toml").read_text()
+    for key, value in settings.items():
+        text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text, count=1)
+        if not found:
+            text = text.replace("[decode]\n", f"[decode]\n{key} = {value}\n", 1)
+    for file in without:
+        text = re.sub(rf'(?m)^"?{re.escape(file)}"? = .*\n', "", text)
+        (copy / file).unlink()
+    (copy / "model.toml").write_text(text)
+    return copy
+
+
+def references(manifests, out):
+    """What is said in some sets, a file for each and all in `out`."""
+    files = []
+    for manifest in manifests:
+        utterances = [json.loads(line) for line in open(manifest)]
+        files.append(out.with_name(pathlib.Path(manifest).name))
+        files[-1].write_text("".join(f"{u['id']} {u['text']}\n" for u in utterances))
+    out.write_text("".join(file.read_text() for file in files))
+    return files
+
+
+def heard(hearken, model, manifests, said, out, options=()):
+    """Decodes sets into `out`; the word error rate of each against its file of references."""
+    rates, whole = {}, []
+    for manifest, reference in zip(manifests, said, strict=True):
+        whole.append(ask(hearken, "transcribe", "--model", model, *options, "--manifest", manifest))
+        out.write_text(whole[-1])
+        name = pathlib.Path(manifest).stem.rsplit("-", 1)[0]
+        rates[name] = json.loads(ask(hearken, "score", *ENGLISH, "--format", "json", reference, out))["wer"]
+    out.write_text("".join(whole))
+    return rates
+
+
+def compared(hearken, said, out, before):
+    """The pooled rate of what was heard, and its paired bootstrap against what was heard before, if anything was."""
+    against = ["--against", before] if before else []
+    scored = json.loads(ask(hearken, "score", *ENGLISH, "--format", "json", said, out, *against))
+    row = {"wer": scored["wer"], "interval": scored["wer_interval"]}
+    if before:
+        comparison = scored["against"]["comparison"]
+        row |= {"difference": comparison["bootstrap"], "mapsswe_p": comparison["mapsswe"]["p_value"]}
+    return row

@@ -142,17 +142,19 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
     assert!(rows >= 2, "the README has {rows} figures");
 }
 
-/// Every step of the search in the README has the rates of its file.
+/// Every step of the search in the README, and every choice, has the rates of its file.
 #[test]
 fn the_steps_of_the_search_stand_in_their_file() {
     let more = std::fs::read_to_string(root().join("experiments/README.md")).unwrap();
-    steps(&readme(), "| search of `english` |");
-    steps(&more, "| step | WER pooled |");
+    steps(&readme(), "| search of `english` |", "steps");
+    steps(&more, "| step | WER pooled |", "steps");
+    steps(&more, "| one choice |", "choices");
 }
 
-fn steps(text: &str, heading: &str) {
+fn steps(text: &str, heading: &str, file: &str) {
     let table = text.split(heading).nth(1).unwrap();
-    let file = std::fs::read_to_string(root().join("experiments/steps.results.json")).unwrap();
+    let file = root().join(format!("experiments/{file}.results.json"));
+    let file = std::fs::read_to_string(file).unwrap();
     let file: serde_json::Value = serde_json::from_str(&file).unwrap();
     let measured = file["steps"].as_array().unwrap();
     let lines = table.lines().skip(2);
@@ -342,4 +344,16 @@ fn the_comparisons_with_peers_stand_in_their_files() {
         "2026-11-29-amx-rnnlm.jsonl",
         ["hearken", "pytorch", "ratio"],
     );
+}
+
+/// What pocketsphinx hears, as told beside what we hear.
+#[test]
+fn the_rates_of_pocketsphinx_stand_in_their_file() {
+    let text = readme();
+    for row in measured("2026-11-29-amx-pocketsphinx.jsonl") {
+        let wer = format!("{:.2}%", 100.0 * row["wer"].as_f64().unwrap());
+        let set = row["set"].as_str().unwrap();
+        let told = format!("{wer} on {set}");
+        assert!(text.contains(&told), "the README does not say {told}");
+    }
 }
