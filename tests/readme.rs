@@ -357,3 +357,50 @@ fn the_rates_of_pocketsphinx_stand_in_their_file() {
         assert!(text.contains(&told), "the README does not say {told}");
     }
 }
+
+/// The means of three seeds in bf16 and in f32 are those of the runs.
+#[test]
+fn the_curves_of_both_precisions_stand_in_their_file() {
+    let text = std::fs::read_to_string(root().join("experiments/README.md")).unwrap();
+    let runs: Vec<serde_json::Value> =
+        std::fs::read_to_string(root().join("experiments/precision.results.jsonl"))
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+    let rows = table_rows(text.split("| products in |").nth(1).unwrap());
+    assert_eq!(rows.len(), 2);
+    for (line, cells) in rows {
+        let rounded = |run: &serde_json::Value| run["path"].as_str().unwrap().starts_with("bf16");
+        let these = || {
+            runs.iter()
+                .filter(|run| rounded(run) == cells[0].starts_with("bf16"))
+        };
+        assert_eq!(these().count(), 3);
+        let at = |key: &str, epoch: usize| -> Vec<f64> {
+            these()
+                .map(|run| run[key][epoch - 1].as_f64().unwrap())
+                .collect()
+        };
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        for (cell, epoch) in [1, 3, 6, 9, 12].into_iter().enumerate() {
+            let told = format!("{:.3}", mean(at("train_loss", epoch)));
+            assert_eq!(cells[1 + cell], told, "{line}");
+        }
+        assert_eq!(
+            cells[6],
+            format!("{:.3}", mean(at("dev_loss", 12))),
+            "{line}"
+        );
+        let rates = at("cer", 12);
+        let low = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = rates.iter().copied().fold(0.0, f64::max);
+        let told = format!(
+            "{:.2}% ({:.2} to {:.2})",
+            100.0 * mean(rates),
+            100.0 * low,
+            100.0 * high
+        );
+        assert_eq!(cells[7], told, "{line}");
+    }
+}
