@@ -404,3 +404,32 @@ fn the_curves_of_both_precisions_stand_in_their_file() {
         assert_eq!(cells[7], told, "{line}");
     }
 }
+
+/// The same recipe in PyTorch: losses, rates and speeds are those of the file.
+#[test]
+fn the_curves_of_the_same_recipe_stand_in_their_file() {
+    let text = std::fs::read_to_string(root().join("experiments/README.md")).unwrap();
+    let epochs = measured("2026-11-29-amx-recipe.jsonl");
+    let rows = table_rows(text.split("| epoch |").nth(1).unwrap());
+    assert_eq!(rows.len(), epochs.len());
+    for ((line, cells), epoch) in rows.iter().zip(&epochs) {
+        let both = |value: &serde_json::Value, told: &dyn Fn(f64) -> String| {
+            let [ours, theirs] = [0, 1].map(|side| told(value[side].as_f64().unwrap()));
+            format!("{ours} / {theirs}")
+        };
+        let percent = |x: f64| format!("{:.1}%", 100.0 * x);
+        let loss = both(&epoch["train_loss"], &|x| format!("{x:.3}"));
+        assert_eq!(cells[1], loss, "{line}");
+        for (cell, (set, rate)) in ["librispeech-dev", "speechocean762-dev"]
+            .into_iter()
+            .flat_map(|set| ["cer", "per"].map(|rate| (set, rate)))
+            .enumerate()
+        {
+            assert_eq!(cells[2 + cell], both(&epoch[set][rate], &percent), "{line}");
+        }
+        let speeds = &epoch["frames_per_second"];
+        assert_eq!(cells[6], both(speeds, &|x| format!("{x:.0}")), "{line}");
+        let faster = speeds[0].as_f64().unwrap() / speeds[1].as_f64().unwrap();
+        assert_eq!(cells[7], format!("{faster:.2}×"), "{line}");
+    }
+}
