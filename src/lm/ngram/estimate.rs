@@ -283,7 +283,7 @@ mod tests {
             let mut discounts = Vec::new();
             for n in 1..=order {
                 let mut counts = HashMap::new();
-                let mut of_counts = [0.0; 5];
+                let mut of_counts = [0.0f32; 5];
                 for (ngram, &count) in &occurs[n - 1] {
                     let whole = n == order || ngram[0] == "<s>";
                     let value = if whole {
@@ -301,20 +301,16 @@ mod tests {
                     counts.insert(vec!["<unk>".to_string()], (0.0, true));
                 }
                 let y = of_counts[1] / (of_counts[1] + 2.0 * of_counts[2]);
+                // In f32, as KenLM has it: a discount of just 0 may be a little less, and falls back.
                 let mut discount = [0.0; 4];
                 for i in 1..4 {
-                    discount[i] = i as f64 - (i + 1) as f64 * y * of_counts[i + 1] / of_counts[i];
+                    discount[i] = i as f32 - (i + 1) as f32 * y * of_counts[i + 1] / of_counts[i];
                 }
-                if (1..4).any(|i| of_counts[i] == 0.0 || !(0.0..=i as f64).contains(&discount[i])) {
-                    discount = [
-                        0.0,
-                        FALLBACK[0].into(),
-                        FALLBACK[1].into(),
-                        FALLBACK[2].into(),
-                    ];
+                if (1..4).any(|i| of_counts[i] == 0.0 || !(0.0..=i as f32).contains(&discount[i])) {
+                    discount = [0.0, FALLBACK[0], FALLBACK[1], FALLBACK[2]];
                 }
                 adjusted.push(counts);
-                discounts.push(discount);
+                discounts.push(discount.map(f64::from));
             }
             let predictable = adjusted[0].values().filter(|(_, kept)| *kept).count() as f64;
             Self {
