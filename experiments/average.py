@@ -10,18 +10,22 @@ weights of the search again. Networks that were trained one from another lie in 
 better than each (Wortsman et al. 2022, "Model soups"). Needs numpy and safetensors.
 """
 
-import hashlib
+import argparse
 import pathlib
-import re
 import shutil
 import sys
 
 import numpy
 from safetensors.numpy import load_file, save_file
 
-given = [argument for argument in sys.argv[1:] if argument != "--unrounded"]
-unrounded = len(given) < len(sys.argv) - 1
-out, parts = pathlib.Path(given[0]), [part.rsplit("=", 1) for part in given[1:]]
+from figures import relist
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("out", type=pathlib.Path)
+parser.add_argument("parts", nargs="+", metavar="MODEL_DIR=WEIGHT")
+parser.add_argument("--unrounded", action="store_true")
+arguments = parser.parse_args()
+out, parts = arguments.out, [part.rsplit("=", 1) for part in arguments.parts]
 WEIGHTS = "model.safetensors"
 
 
@@ -38,7 +42,7 @@ def weights(model):
 def stored(name, value):
     """A matrix of 8-bit whole numbers and its rows' scales; a vector, or what is not to be rounded, as it is."""
     value = value.astype(numpy.float32)
-    if value.ndim < 2 or unrounded:
+    if value.ndim < 2 or arguments.unrounded:
         return {name: value}
     rows = value.reshape(-1, value.shape[-1])
     scales = numpy.maximum(numpy.abs(rows).max(axis=1), 1e-30) / 127
@@ -53,8 +57,4 @@ if abs(sum(shares) - 1) > 1e-6 or any(model.keys() != models[0].keys() for model
 shutil.copytree(parts[-1][0], out)
 mean = {name: sum(share * model[name] for share, model in zip(shares, models)) for name in models[0]}
 save_file({key: tensor for name, value in mean.items() for key, tensor in stored(name, value).items()}, out / WEIGHTS)
-digest = hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest()
-description, found = re.subn(rf'(?m)^("{WEIGHTS}" = ")[0-9a-f]+"', rf'\g<1>{digest}"', (out / "model.toml").read_text())
-if not found:
-    sys.exit(f"{parts[-1][0]}/model.toml does not list {WEIGHTS}")
-(out / "model.toml").write_text(description)
+relist(out, WEIGHTS)

@@ -10,16 +10,14 @@ n-grams of other orders are estimated from. The second MODEL_DIR has the same ne
 """
 
 import argparse
-import hashlib
 import json
 import lzma
 import pathlib
-import re
 import shutil
 import sys
 import tempfile
 
-from figures import ask, compared, heard, references, variant
+from figures import ask, compared, heard, references, relist, variant
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("hearken")
@@ -53,9 +51,7 @@ row("as it ships", arguments.model)
 if arguments.unrounded:
     copy, weights = variant(arguments.model, work / "unrounded", {}), "model.safetensors"
     shutil.copy(arguments.unrounded / weights, copy)
-    digest = hashlib.sha256((copy / weights).read_bytes()).hexdigest()
-    description = (copy / "model.toml").read_text()
-    (copy / "model.toml").write_text(re.sub(rf'(?m)^("{weights}" = ")[0-9a-f]+', rf"\g<1>{digest}", description))
+    relist(copy, weights)
     row("the network's weights in f32", copy)
 setting("phones alone", combine=0.0)
 setting("characters at 0.15", combine=0.15)

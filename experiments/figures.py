@@ -1,11 +1,13 @@
 """What the scripts beside this one share: the binary's answers, counts of errors, a file of results."""
 
 import datetime
+import hashlib
 import json
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 ENGLISH = ["--normalise", "english"]
 
@@ -46,6 +48,15 @@ def variant(model, copy, settings, without=()):
         (copy / file).unlink()
     (copy / "model.toml").write_text(text)
     return copy
+
+
+def relist(model, file):
+    """Writes the digest of a file that was changed into the model's description, which must list it."""
+    digest = hashlib.sha256((model / file).read_bytes()).hexdigest()
+    description, found = re.subn(rf'(?m)^("{file}" = ")[0-9a-f]+"', rf'\g<1>{digest}"', (model / "model.toml").read_text())
+    if not found:
+        sys.exit(f"{model}/model.toml does not list {file}")
+    (model / "model.toml").write_text(description)
 
 
 def references(manifests, out):

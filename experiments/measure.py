@@ -15,7 +15,7 @@ import pathlib
 import sys
 import tempfile
 
-from figures import ask, rate, write
+from figures import ENGLISH, ask, rate, write
 
 given, options = sys.argv[1:], []
 if "--" in given:
@@ -38,7 +38,7 @@ def scored(name, role, utterances, heard):
     reference, hypothesis = work / "reference", work / "hypothesis"
     reference.write_text("".join(f"{u['id']} {u['text']}\n" for u in utterances))
     hypothesis.write_text("".join(f"{u['id']} {heard[u['id']]}\n" for u in utterances))
-    counts = json.loads(ask(arguments.hearken, "score", "--normalise", "english", "--format", "json", reference, hypothesis))
+    counts = json.loads(ask(arguments.hearken, "score", *ENGLISH, "--format", "json", reference, hypothesis))
     rates = {"cer": rate(counts["characters"], counts["characters"]["reference"]), "wer": rate(counts, counts["words"])}
     print(name, f"{100 * rates['wer']['rate']:.2f}% WER", file=sys.stderr)
     return {"name": name, "role": role, "utterances": counts["utterances"], "rates": rates}

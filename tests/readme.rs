@@ -11,6 +11,10 @@ fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).unwrap()
 }
 
+fn readme_of_experiments() -> String {
+    std::fs::read_to_string(root().join("experiments/README.md")).unwrap()
+}
+
 /// The commands of the README's `sh` blocks: a line each, continued lines joined.
 fn commands() -> Vec<String> {
     let text = readme();
@@ -118,8 +122,7 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
         .lines()
         .filter(|line| line.starts_with("| `experiments/"))
     {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [file, set, rate, figure, ..] = cells[..] else {
+        let [file, set, rate, figure, ..] = cells_of(line)[..] else {
             panic!("a row without its cells: {line}");
         };
         let file = root().join(file.trim_matches('`'));
@@ -145,7 +148,7 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
 /// Every step of the search in the README, and every choice, has the rates of its file.
 #[test]
 fn the_steps_of_the_search_stand_in_their_file() {
-    let more = std::fs::read_to_string(root().join("experiments/README.md")).unwrap();
+    let more = readme_of_experiments();
     steps(&readme(), "| search of `english` |", "steps");
     steps(&more, "| step | WER pooled |", "steps");
     steps(&more, "| one choice |", "choices");
@@ -157,13 +160,11 @@ fn steps(text: &str, heading: &str, file: &str) {
     let file = std::fs::read_to_string(file).unwrap();
     let file: serde_json::Value = serde_json::from_str(&file).unwrap();
     let measured = file["steps"].as_array().unwrap();
-    let lines = table.lines().skip(2);
-    let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
+    let rows = table_rows(table);
     assert_eq!(rows.len(), measured.len());
-    for (line, step) in rows.into_iter().zip(measured) {
+    for ((line, cells), step) in rows.into_iter().zip(measured) {
         let percent =
             |value: &serde_json::Value| format!("{:.2}%", 100.0 * value.as_f64().unwrap());
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells[0], step["step"]);
         let difference = &step["difference"];
         let points =
@@ -196,31 +197,28 @@ fn the_perplexities_of_the_readme_stand_in_their_files() {
         .split("| text | model | perplexity | file |")
         .nth(1)
         .unwrap();
-    let mut rows = 0;
-    for line in table
-        .lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-    {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let file = root().join(cells[3].trim_matches('`'));
-        let measured = std::fs::read_to_string(&file).unwrap();
-        let found = measured
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+    let rows = table_rows(table);
+    for (line, cells) in &rows {
+        let file = cells[3].trim_matches('`');
+        let found = json_lines(file)
+            .into_iter()
             .find(|row| row["model"] == cells[1])
-            .unwrap_or_else(|| panic!("{} is not in {}", cells[1], file.display()));
+            .unwrap_or_else(|| panic!("{} is not in {file}", cells[1]));
         let value = found["perplexity"].as_f64().unwrap();
         assert_eq!(cells[2], format!("{value:.2}"), "{line}");
-        rows += 1;
     }
-    assert_eq!(rows, 8);
+    assert_eq!(rows.len(), 8);
 }
 
-/// The rows of a file of results, a JSON object a line.
+/// The rows of a file of benchmarks.
 fn measured(file: &str) -> Vec<serde_json::Value> {
-    std::fs::read_to_string(root().join("benches/results").join(file))
-        .unwrap()
+    json_lines(&format!("benches/results/{file}"))
+}
+
+/// The rows of a file of the repository, a JSON object a line.
+fn json_lines(file: &str) -> Vec<serde_json::Value> {
+    std::fs::read_to_string(root().join(file))
+        .unwrap_or_else(|e| panic!("{file}: {e}"))
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
@@ -231,11 +229,13 @@ fn table_rows(table: &str) -> Vec<(&str, Vec<&str>)> {
     let lines = table.lines().skip(2);
     lines
         .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split('|').map(str::trim).collect();
-            (line, cells)
-        })
+        .map(|line| (line, cells_of(line)))
         .collect()
+}
+
+/// The cells of a row.
+fn cells_of(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split('|').map(str::trim).collect()
 }
 
 /// The row that a table's first two cells name: what, then precision and number of threads.
@@ -361,13 +361,8 @@ fn the_rates_of_pocketsphinx_stand_in_their_file() {
 /// The means of three seeds in bf16 and in f32 are those of the runs.
 #[test]
 fn the_curves_of_both_precisions_stand_in_their_file() {
-    let text = std::fs::read_to_string(root().join("experiments/README.md")).unwrap();
-    let runs: Vec<serde_json::Value> =
-        std::fs::read_to_string(root().join("experiments/precision.results.jsonl"))
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+    let text = readme_of_experiments();
+    let runs = json_lines("experiments/precision.results.jsonl");
     let rows = table_rows(text.split("| products in |").nth(1).unwrap());
     assert_eq!(rows.len(), 2);
     for (line, cells) in rows {
@@ -408,7 +403,7 @@ fn the_curves_of_both_precisions_stand_in_their_file() {
 /// The same recipe in PyTorch: losses, rates and speeds are those of the file.
 #[test]
 fn the_curves_of_the_same_recipe_stand_in_their_file() {
-    let text = std::fs::read_to_string(root().join("experiments/README.md")).unwrap();
+    let text = readme_of_experiments();
     let epochs = measured("2026-11-29-amx-recipe.jsonl");
     let rows = table_rows(text.split("| epoch |").nth(1).unwrap());
     assert_eq!(rows.len(), epochs.len());

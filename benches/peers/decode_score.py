@@ -17,6 +17,7 @@ import kenlm
 import numpy as np
 
 from decode import BLANK, CHARACTERS, SPACE, UNKNOWN, read
+from edits import edits
 
 TOKEN = {character: token for token, character in enumerate(CHARACTERS)}
 # A text counts as worse if its score is lower by more than what f32 loses.
@@ -51,16 +52,6 @@ def ctc(matrix, text):
                 state[3] = np.logaddexp(state[3], here[0])
         state = state + row[labels]
     return np.logaddexp.reduce(state[-4:] if text else state)
-
-
-def edits(reference, hypothesis):
-    """Levenshtein distance."""
-    row = list(range(len(hypothesis) + 1))
-    for i, expected in enumerate(reference, 1):
-        diagonal, row[0] = row[0], i
-        for j, found in enumerate(hypothesis, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (expected != found))
-    return row[-1]
 
 
 def wer(references, texts):

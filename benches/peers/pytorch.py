@@ -27,6 +27,12 @@ RECURRENT = {
 }
 
 
+def reversal(steps, lengths):
+    """The frame that stands in each one's place when every sequence is reversed within its own length, [T, B, 1]."""
+    frame = torch.arange(steps)[:, None]
+    return torch.where(frame < lengths, lengths - 1 - frame, frame)[:, :, None]
+
+
 class Gathered(nn.Module):
     """A bidirectional layer as two unidirectional ones on a padded batch [T, B, D]."""
 
@@ -107,8 +113,7 @@ def main():
             net.lstm.load_state_dict(reference.lstm.state_dict())
     del reference
     x = torch.rand(steps, batch, args.input) * 2 - 1
-    frame = torch.arange(steps)[:, None]
-    index = torch.where(frame < lengths, lengths - 1 - frame, frame)[:, :, None]
+    index = reversal(steps, lengths)
     targets = torch.cat([torch.arange(n // 8) % (args.outputs - 1) + 1 for n in lengths])
     target_lengths = lengths // 8
 
@@ -171,4 +176,5 @@ def gemm(args):
     print(json.dumps({"threads": args.threads, "peak_gflops": 2 * m * n * k / best / 1e9}))
 
 
-main()
+if __name__ == "__main__":
+    main()

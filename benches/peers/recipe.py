@@ -20,11 +20,12 @@ from datetime import date
 from pathlib import Path
 
 import h5py
-import numpy
 import torch
 from torch import nn
 
+from edits import edits
 from machine import machine
+from pytorch import Gathered, reversal
 
 CHARACTERS = ["<blank>", " ", "'", *"abcdefghijklmnopqrstuvwxyz"]
 PHONES = "<blank> AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
@@ -92,24 +93,17 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         dims = [BINS * STACKED] + [2 * CELLS] * (LAYERS - 1)
-        self.forwards = nn.ModuleList(nn.LSTM(d, CELLS) for d in dims)
-        self.backwards = nn.ModuleList(nn.LSTM(d, CELLS) for d in dims)
+        self.layers = nn.ModuleList(Gathered(nn.LSTM, d, CELLS) for d in dims)
         self.outputs = nn.ModuleList(nn.Linear(2 * CELLS, len(tokens)) for tokens in (CHARACTERS, PHONES))
-        for lstm in [*self.forwards, *self.backwards]:
+        for lstm in (one for layer in self.layers for one in (layer.forwards, layer.backwards)):
             with torch.no_grad():
                 lstm.bias_ih_l0[CELLS : 2 * CELLS] = 1
                 lstm.bias_hh_l0[CELLS : 2 * CELLS] = 0
 
     def forward(self, x, lengths):
-        frame = torch.arange(len(x))[:, None]
-        index = torch.where(frame < lengths, lengths - 1 - frame, frame)[:, :, None]
-
-        def reverse(values):
-            return values.gather(0, index.expand(-1, -1, values.shape[2]))
-
-        for forwards, backwards in zip(self.forwards, self.backwards):
-            x = torch.cat([forwards(x)[0], reverse(backwards(reverse(x))[0])], 2)
-            x = nn.functional.dropout(x, DROPOUT, self.training)
+        index = reversal(len(x), lengths)
+        for layer in self.layers:
+            x = nn.functional.dropout(layer(x, index), DROPOUT, self.training)
         return [nn.functional.log_softmax(output(x).float(), 2) for output in self.outputs]
 
 
@@ -146,15 +140,6 @@ def ctc(log_probs, lengths, targets):
     return nn.functional.ctc_loss(log_probs[:, which], flat, lengths[which], sizes, reduction="sum", zero_infinity=True)
 
 
-def distance(reference, heard):
-    row = list(range(len(heard) + 1))
-    for i, x in enumerate(reference, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(heard, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]
-
-
 @torch.inference_mode()
 def evaluate(net, utterances):
     """Loss of the characters a frame; error rates of the best paths of characters and phones."""
@@ -172,7 +157,7 @@ def evaluate(net, utterances):
                     continue
                 path = best[: lengths[column], column]
                 heard = [int(t) for k, t in enumerate(path) if t and (k == 0 or path[k - 1] != t)]
-                errors[output] += distance(target, heard)
+                errors[output] += edits(target, heard)
                 counts[output] += len(target)
     net.train()
     return loss / frames, *(e / c for e, c in zip(errors, counts))

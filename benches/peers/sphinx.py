@@ -51,7 +51,7 @@ for name, manifest in zip(arguments.sets[::2], arguments.sets[1::2], strict=True
     counts = json.loads(subprocess.run(score, check=True, capture_output=True, text=True).stdout)
     line = {"set": name, "peer": f"pocketsphinx {version('pocketsphinx')}, its en-us model", "utterances": len(utterances)}
     errors = sum(counts[kind] for kind in ("insertions", "deletions", "substitutions"))
-    line |= {"wer": errors / counts["words"], "errors": errors, "words": counts["words"], "times_real_time": seconds / audio}
+    line |= {"wer": counts["wer"], "errors": errors, "words": counts["words"], "times_real_time": seconds / audio}
     line |= {"date": date.today().isoformat(), "machine": machine()}
     print(json.dumps(line), flush=True)
     lines.append(json.dumps(line) + "\n")
