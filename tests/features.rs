@@ -256,10 +256,16 @@ fn extract_stores_what_the_library_computes_in_the_manifests_order() {
 #[test]
 fn the_store_is_the_same_bytes_on_any_number_of_threads() {
     let corpus = Corpus::new(&[4000, 1600, 8000, 300, 5000, 2400]);
-    succeeds(&corpus.extract(&["--threads", "1", "--speeds", "0.9,1,1.1", "--snr", "10,60"]));
-    let one = std::fs::read(corpus.path("store.h5")).unwrap();
-    succeeds(&corpus.extract(&["--threads", "3", "--speeds", "0.9,1,1.1", "--snr", "10,60"]));
-    assert!(std::fs::read(corpus.path("store.h5")).unwrap() == one);
+    let plain = ["--speeds", "0.9,1,1.1"];
+    let perturbed = ["--snr", "10,60", "--rt60", "0.1,0.6", "--gain", "-12,6"];
+    let perturbed = [&plain[..], &perturbed].concat();
+    let bytes = |threads, options: &[&str]| {
+        succeeds(&corpus.extract(&[&["--threads", threads], options].concat()));
+        std::fs::read(corpus.path("store.h5")).unwrap()
+    };
+    let one = bytes("1", &perturbed);
+    assert!(bytes("3", &perturbed) == one);
+    assert!(bytes("3", &plain) != one);
 }
 
 #[test]
@@ -350,6 +356,24 @@ fn an_impossible_speed_is_refused() {
             message.contains("speeds are different numbers from 0.5 to 2"),
             "{message}"
         );
+    }
+}
+
+#[test]
+fn a_range_that_is_none_is_refused() {
+    let corpus = Corpus::new(&[1600]);
+    for (option, message) in [
+        ("--rt60=0.3", "--rt60 takes two numbers: LOW,HIGH"),
+        (
+            "--rt60=0.6,0.1",
+            "`rt60` must be two times from 0.01 to 5 s",
+        ),
+        ("--gain=6,-6", "volume at 6 to -6 dB"),
+        ("--snr=1,2,3", "--snr takes two numbers: LOW,HIGH"),
+        ("--snr=30,10", "noise at 30 to 10 dB"),
+    ] {
+        let said = fails(&corpus.extract(&[option]));
+        assert!(said.contains(message), "{said}");
     }
 }
 

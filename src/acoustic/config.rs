@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Concatenation, Error, SpecAugment, Warp};
-use crate::features::Noise;
+use crate::features::{Noise, Perturbation, Reverberation, Volume};
 use crate::nn::{Cell, RecurrentConfig};
 
 /// The architecture.
@@ -150,9 +150,15 @@ pub struct TaskConfig {
     /// Speeds of the copies that the feature store holds; each epoch after the first draws one of
     /// them for every utterance.
     pub speeds: Vec<f64>,
+    /// Rooms around the copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverberation: Option<Reverberation>,
     /// Noise behind the copies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// Levels of the copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Volume>,
     /// SpecAugment's masks.
     pub specaugment: SpecAugment,
     /// Other vocal tracts.
@@ -168,7 +174,9 @@ impl Default for TaskConfig {
         Self {
             average: Average::Frames,
             speeds: vec![1.0],
+            reverberation: None,
             noise: None,
+            volume: None,
             specaugment: SpecAugment::default(),
             warp: None,
             concatenation: None,
@@ -177,6 +185,15 @@ impl Default for TaskConfig {
 }
 
 impl TaskConfig {
+    /// What is done to the copies besides their speeds.
+    pub fn perturbation(&self) -> Perturbation {
+        Perturbation {
+            reverberation: self.reverberation,
+            noise: self.noise,
+            volume: self.volume,
+        }
+    }
+
     /// Refuses impossible values, each with its key and range.
     ///
     /// # Errors
@@ -187,9 +204,7 @@ impl TaskConfig {
                 "`augment.speeds` must be one or more numbers from 0.5 to 2".into(),
             ));
         }
-        if let Some(noise) = &self.noise {
-            noise.check()?;
-        }
+        self.perturbation().check()?;
         if let Some(warp) = &self.warp {
             warp.check()?;
         }

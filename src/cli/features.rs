@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::features::{
-    Copies, ExtractRequest, Extractor, Moments, Noise, Normalisation, Recipe, Store, extract, plot,
+    Copies, ExtractRequest, Extractor, Moments, Noise, Normalisation, Perturbation, Recipe,
+    Reverberation, Store, Volume, extract, plot,
 };
 use crate::{audio, corpus};
 
@@ -43,9 +44,30 @@ struct Extract {
         long,
         value_name = "LOW,HIGH",
         value_delimiter = ',',
-        allow_negative_numbers = true
+        allow_hyphen_values = true
     )]
     snr: Option<Vec<f64>>,
+    /// A room around every copy, whose tail falls by 60 dB in a time drawn between these two, s.
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',')]
+    rt60: Option<Vec<f64>>,
+    /// The ratio of the direct sound to a room's tail, drawn between these two, dB.
+    #[arg(
+        long,
+        value_name = "LOW,HIGH",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        default_value = "0,15",
+        requires = "rt60"
+    )]
+    direct: Vec<f64>,
+    /// Every copy louder or softer by a gain drawn between these two, dB.
+    #[arg(
+        long,
+        value_name = "LOW,HIGH",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    gain: Option<Vec<f64>>,
 }
 
 /// What a store holds.
@@ -92,17 +114,30 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
+/// The two numbers of an option that takes a range.
+fn pair(option: &str, given: Option<&[f64]>) -> Result<Option<[f64; 2]>, Failure> {
+    match given {
+        Some(&[low, high]) => Ok(Some([low, high])),
+        Some(_) => Err(format!("{option} takes two numbers: LOW,HIGH").into()),
+        None => Ok(None),
+    }
+}
+
 fn run_extract(args: &Extract) -> Result<(), Failure> {
     let recipe = Recipe::named(&args.recipe)?;
     let utterances = corpus::read_manifest(&args.manifest)?;
-    let noise = match args.snr.as_deref() {
-        Some(&[low, high]) => Some(Noise { snr: [low, high] }),
-        Some(_) => return Err("--snr takes two ratios: LOW,HIGH".into()),
-        None => None,
-    };
+    let direct = pair("--direct", Some(&args.direct))?.unwrap_or_default();
     let copies = Copies {
         speeds: args.speeds.clone(),
-        noise,
+        perturbation: Perturbation {
+            reverberation: pair("--rt60", args.rt60.as_deref())?.map(|rt60| Reverberation {
+                rt60,
+                direct,
+                share: 1.0,
+            }),
+            noise: pair("--snr", args.snr.as_deref())?.map(|snr| Noise { snr }),
+            volume: pair("--gain", args.gain.as_deref())?.map(|gain| Volume { gain }),
+        },
     };
     let summary = extract(&ExtractRequest {
         utterances: &utterances,

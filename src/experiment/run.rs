@@ -405,7 +405,7 @@ fn sets(experiment: &Experiment) -> Vec<(&'static str, SetConfig, Part, Copies)>
     for set in &data.train {
         let mut copies = Copies {
             speeds: experiment.augment.speeds.clone(),
-            noise: experiment.augment.noise,
+            perturbation: experiment.augment.perturbation(),
         };
         if !copies.speeds.contains(&1.0) {
             copies.speeds.insert(0, 1.0);

@@ -122,6 +122,22 @@ pub enum Error {
         /// The higher one.
         high: f64,
     },
+    /// A room that cannot be.
+    #[error("reverberation's `{key}` must be {range}")]
+    BadReverberation {
+        /// The key.
+        key: &'static str,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// Gains that are no range.
+    #[error("volume at {low} to {high} dB: give two gains from -60 to 60, the lower one first")]
+    BadVolume {
+        /// The lower one.
+        low: f64,
+        /// The higher one.
+        high: f64,
+    },
     /// Two utterances have the same id.
     #[error("two utterances have the id {id}: ids must be unique in a store")]
     RepeatedId {

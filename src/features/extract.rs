@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::normalise::Moments;
 use super::recipe::Normalisation;
 use super::writer::{Entry, Writer};
-use super::{Error, Extractor, Noise, Recipe};
+use super::{Error, Extractor, Perturbation, Recipe};
 use crate::audio::{self, Waveform};
 use crate::corpus::{Utterance, load_audio};
 
@@ -43,8 +43,8 @@ pub struct Copies {
     /// played `s` times as fast, pitch and all (sox `speed`, Kaldi's speed perturbation): 0.9 is
     /// slower and longer. Its id is `sp0.9-ID`, its speaker `sp0.9-SPEAKER`. Empty: 1 alone.
     pub speeds: Vec<f64>,
-    /// Noise behind each of them.
-    pub noise: Option<Noise>,
+    /// What is done to each of them after that.
+    pub perturbation: Perturbation,
 }
 
 impl Copies {
@@ -57,17 +57,13 @@ impl Copies {
     pub fn at(speeds: &[f64]) -> Self {
         Self {
             speeds: speeds.to_vec(),
-            noise: None,
+            perturbation: Perturbation::default(),
         }
     }
 
     /// What tells these copies from others.
     pub fn key(&self) -> String {
-        let speeds = format!("{:?}", self.speeds);
-        match self.noise {
-            Some(noise) => format!("{speeds} {noise:?}"),
-            None => speeds,
-        }
+        format!("{:?}{}", self.speeds, self.perturbation.key())
     }
 }
 
@@ -184,8 +180,9 @@ fn extract_one(
             })?;
             waveform = Cow::Owned(copy);
         }
-        if let Some(noise) = copies.noise {
-            noise.apply(waveform.to_mut(), &name(&utterance.id));
+        if !copies.perturbation.is_none() {
+            let perturbation = &copies.perturbation;
+            perturbation.apply(waveform.to_mut(), &name(&utterance.id));
         }
         match features(extractor, &waveform) {
             Ok((features, moments)) => extracted.entries.push(Entry {
@@ -237,9 +234,7 @@ fn at_speed(waveform: &Waveform, speed: f64) -> Result<Waveform, audio::Error> {
 }
 
 fn check(utterances: &[Utterance], copies: &Copies) -> Result<(), Error> {
-    if let Some(noise) = copies.noise {
-        noise.check()?;
-    }
+    copies.perturbation.check()?;
     for (i, &speed) in copies.speeds.iter().enumerate() {
         if !SPEEDS.contains(&speed) || copies.speeds[..i].contains(&speed) {
             return Err(Error::BadSpeed { speed });

@@ -32,12 +32,15 @@ mod locate;
 mod mel;
 mod noise;
 mod normalise;
+mod perturb;
 mod plot;
 mod preemphasis;
 mod recipe;
+mod reverberation;
 mod rfft;
 mod stack;
 mod store;
+mod volume;
 mod window;
 mod writer;
 
@@ -46,9 +49,12 @@ pub use extract::{Copies, ExtractRequest, Summary, extract};
 pub use extractor::Extractor;
 pub use noise::Noise;
 pub use normalise::{Moments, Stats};
+pub use perturb::Perturbation;
 pub use plot::plot;
 pub use recipe::{Deltas, Energy, Frames, Kind, Mel, Normalisation, Recipe, Stacking, Window};
+pub use reverberation::Reverberation;
 pub use store::Store;
+pub use volume::Volume;
 
 /// An empty file beside `path`, to be renamed to it once it is whole.
 fn temporary_beside(path: &Path) -> Result<NamedTempFile, Error> {

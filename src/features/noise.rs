@@ -1,11 +1,10 @@
 //! Noise added to the recordings that a network learns from.
 
-use rand::{RngExt as _, SeedableRng as _};
-use rand_pcg::Pcg64;
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::Error;
+use super::perturb::random_of;
 use crate::audio::Waveform;
 
 /// Stationary noise behind every copy of a recording, at a level and of a colour of the copy's own.
@@ -41,9 +40,7 @@ impl Noise {
 
     /// The waveform with noise that depends on `name` alone. Digital silence stays silent.
     pub fn apply(&self, waveform: &mut Waveform, name: &str) {
-        let mut seed = [0; 32];
-        seed.copy_from_slice(&Sha256::digest(format!("noise {name}")));
-        let mut rng = Pcg64::from_seed(seed);
+        let mut rng = random_of("noise", name);
         let [low, high] = self.snr;
         let snr = rng.random_range(low..=high);
         let colour = rng.random_range(0.0..=COLOUR);
