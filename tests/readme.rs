@@ -152,6 +152,7 @@ fn the_steps_of_the_search_stand_in_their_file() {
     steps(&readme(), "| search of `english` |", "steps");
     steps(&more, "| step | WER pooled |", "steps");
     steps(&more, "| one choice |", "choices");
+    steps(&more, "| kept |", "kept");
 }
 
 fn steps(text: &str, heading: &str, file: &str) {
@@ -397,6 +398,35 @@ fn the_curves_of_both_precisions_stand_in_their_file() {
             100.0 * high
         );
         assert_eq!(cells[7], told, "{line}");
+    }
+}
+
+/// What single parts of the recipe are worth: steps, losses and rates are those of the runs.
+#[test]
+fn the_ablations_stand_in_their_file() {
+    let text = readme_of_experiments();
+    let file = root().join("experiments/ablations.results.json");
+    let found: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let runs = found["rows"].as_array().unwrap();
+    let rows = table_rows(text.split("| one part |").nth(1).unwrap());
+    assert_eq!(rows.len(), runs.len());
+    for ((line, cells), run) in rows.iter().zip(runs) {
+        assert_eq!(cells[0], run["row"], "{line}");
+        let steps = cells[1].replace(',', "");
+        assert_eq!(steps, run["steps"].to_string(), "{line}");
+        let [ours, dev] = ["train_loss", "dev_loss"].map(|key| run[key].as_f64().unwrap());
+        assert_eq!(cells[2], format!("{ours:.3} / {dev:.3}"), "{line}");
+        let rates = [
+            "cer.librispeech-dev",
+            "per.librispeech-dev.output1",
+            "cer.speechocean762-dev",
+            "per.speechocean762-dev.output1",
+        ];
+        for (cell, key) in cells[3..].iter().zip(rates) {
+            let rate = 100.0 * run["best_path"][key].as_f64().unwrap();
+            assert_eq!(*cell, format!("{rate:.1}%"), "{line}");
+        }
     }
 }
 
