@@ -545,7 +545,12 @@ fn a_recording_without_permission_is_named() {
     mode(folder.path(), 0o755);
     mode(&locked, 0);
     let binary = folder.path().join("hearken");
-    fs::copy(env!("CARGO_BIN_EXE_hearken"), &binary).unwrap();
+    // Copied by another process: a descriptor that writes it here would be inherited by what other tests
+    // start at this moment, and the copy be busy while they have it.
+    let copied = Command::new("cp")
+        .args([Path::new(env!("CARGO_BIN_EXE_hearken")), &binary])
+        .status();
+    assert!(copied.unwrap().success());
     let mut command = Command::new(&binary);
     command
         .args(["corpus", "check", "m.jsonl"])
