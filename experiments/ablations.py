@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What single parts of the English recipe are worth: `ablation.toml` (a quarter of the speech) with one thing changed at a time.
+"""What single parts of the English recipe are worth: `ablation.toml` (a quarter of the speech) with one thing changed at a time
+(where the amount of speech changes, the epochs too, for as many steps).
 
     python3 experiments/ablations.py HEARKEN DATA OUT.json [NAME...]
 
@@ -27,7 +28,7 @@ PHONES_BELOW = 'model.output=[{ tokens = "characters" }, { tokens = "phones", la
 ROWS = {
     "base": [],
     "real-speech-alone": [f"data.train=[{', '.join(REAL)}]", "train.epochs=23"],
-    "more-synthetic": [f"data.train=[{', '.join(REAL + SYNTHETIC)}]", "train.epochs=10"],
+    "more-synthetic": [f"data.train=[{', '.join(REAL + SYNTHETIC)}]", "train.epochs=12"],
     "no-specaugment": ["augment.specaugment.from-epoch=99"],
     "no-speeds": ["augment.speeds=[1.0]"],
     "no-dropout": ["model.dropout=0.0"],

@@ -11,8 +11,8 @@ speakers of speechocean762 read and neither its dev nor its test speakers do. `s
 is a folder with Kokoro-82M as `model.onnx`, its `vocab.json` and its `voices/*.bin`. A voice is a blend of two, over half of them with
 one that is not English; two in five are played faster by up to a quarter at the tempo of the others, which shortens their
 vocal tract as a child's is shorter, one in ten slower. A shard a core; it goes on where it stopped. `corpus` makes a Kaldi data directory of the shards.
-Needs numpy, onnxruntime, espeak-ng and ffmpeg. The model that ships heard 1.65 hours, its vocoder in bf16 (OpenVINO), which
-nearly doubles the speed.
+Needs numpy, onnxruntime, espeak-ng and ffmpeg. `english-accents.toml` heard 1.65 hours of the same sentences and voices, made
+with the vocoder in bf16 (OpenVINO), which nearly doubles the speed: the samples differ a little.
 """
 
 import json

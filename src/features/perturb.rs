@@ -27,7 +27,7 @@ impl Perturbation {
     pub fn check(&self) -> Result<(), Error> {
         self.reverberation
             .as_ref()
-            .map_or(Ok(()), |it| it.check())?;
+            .map_or(Ok(()), Reverberation::check)?;
         self.noise.as_ref().map_or(Ok(()), Noise::check)?;
         self.volume.as_ref().map_or(Ok(()), Volume::check)
     }

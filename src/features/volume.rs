@@ -7,7 +7,8 @@ use super::Error;
 use super::perturb::random_of;
 use crate::audio::Waveform;
 
-/// Every copy of a recording at a level of its own (Kaldi's `perturb_data_dir_volume.sh`).
+/// Every copy of a recording at a level of its own (as Kaldi's
+/// `perturb_data_dir_volume.sh` does, which draws the factor uniformly, not the decibels).
 ///
 /// A recipe that normalises the mean of each utterance's log energies takes it away again; it
 /// matters with the mean of a corpus, with none, and beside a recipe's dither, whose level is fixed.
