@@ -8,11 +8,11 @@ fn root() -> PathBuf {
 }
 
 fn readme() -> String {
-    std::fs::read_to_string(root().join("README.md")).unwrap()
+    text_of("README.md")
 }
 
 fn readme_of_experiments() -> String {
-    std::fs::read_to_string(root().join("experiments/README.md")).unwrap()
+    text_of("experiments/README.md")
 }
 
 /// The commands of the README's `sh` blocks: a line each, continued lines joined.
@@ -125,17 +125,14 @@ fn the_figures_of_the_readme_stand_in_the_results_files() {
         let [file, set, rate, figure, ..] = cells_of(line)[..] else {
             panic!("a row without its cells: {line}");
         };
-        let file = root().join(file.trim_matches('`'));
-        let results: serde_json::Value = serde_json::from_str(
-            &std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display())),
-        )
-        .unwrap();
+        let file = file.trim_matches('`');
+        let results = json(file);
         let found = results["sets"]
             .as_array()
             .unwrap()
             .iter()
             .find(|entry| entry["name"] == set)
-            .unwrap_or_else(|| panic!("{set} is not in {}", file.display()));
+            .unwrap_or_else(|| panic!("{set} is not in {file}"));
         let value = found["rates"][rate.to_lowercase()]["rate"]
             .as_f64()
             .unwrap();
@@ -157,9 +154,7 @@ fn the_steps_of_the_search_stand_in_their_file() {
 
 fn steps(text: &str, heading: &str, file: &str) {
     let table = text.split(heading).nth(1).unwrap();
-    let file = root().join(format!("experiments/{file}.results.json"));
-    let file = std::fs::read_to_string(file).unwrap();
-    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    let file = json(&format!("experiments/{file}.results.json"));
     let measured = file["steps"].as_array().unwrap();
     let rows = table_rows(table);
     assert_eq!(rows.len(), measured.len());
@@ -216,10 +211,19 @@ fn measured(file: &str) -> Vec<serde_json::Value> {
     json_lines(&format!("benches/results/{file}"))
 }
 
+/// A file of the repository.
+fn text_of(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
+}
+
+/// A file of the repository that is one JSON value.
+fn json(file: &str) -> serde_json::Value {
+    serde_json::from_str(&text_of(file)).unwrap()
+}
+
 /// The rows of a file of the repository, a JSON object a line.
 fn json_lines(file: &str) -> Vec<serde_json::Value> {
-    std::fs::read_to_string(root().join(file))
-        .unwrap_or_else(|e| panic!("{file}: {e}"))
+    text_of(file)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
@@ -405,9 +409,7 @@ fn the_curves_of_both_precisions_stand_in_their_file() {
 #[test]
 fn the_ablations_stand_in_their_file() {
     let text = readme_of_experiments();
-    let file = root().join("experiments/ablations.results.json");
-    let found: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let found = json("experiments/ablations.results.json");
     let runs = found["rows"].as_array().unwrap();
     let rows = table_rows(text.split("| one part |").nth(1).unwrap());
     assert_eq!(rows.len(), runs.len());

@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::perturb::random_of;
+use super::perturb::{is_range, random_of};
 use crate::audio::Waveform;
 
 /// Stationary noise behind every copy of a recording, at a level and of a colour of the copy's own.
@@ -31,8 +31,7 @@ impl Noise {
     /// [`Error::BadNoise`].
     pub fn check(&self) -> Result<(), Error> {
         let [low, high] = self.snr;
-        let possible = -20.0..=100.0;
-        match possible.contains(&low) && possible.contains(&high) && low <= high {
+        match is_range(self.snr, -20.0..=100.0) {
             true => Ok(()),
             false => Err(Error::BadNoise { low, high }),
         }

@@ -1,5 +1,7 @@
 //! What is done to the recordings that a network learns from before their features are computed.
 
+use std::ops::RangeInclusive;
+
 use rand::SeedableRng as _;
 use rand_pcg::Pcg64;
 use sha2::{Digest as _, Sha256};
@@ -59,6 +61,11 @@ impl Perturbation {
             volume.apply(waveform, name);
         }
     }
+}
+
+/// Whether these are the two ends of a range, in order, within the possible values.
+pub(super) fn is_range([low, high]: [f64; 2], possible: RangeInclusive<f64>) -> bool {
+    possible.contains(&low) && possible.contains(&high) && low <= high
 }
 
 /// Random numbers that are `name`'s own for one `purpose`, so that neither the order of the

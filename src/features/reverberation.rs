@@ -6,7 +6,7 @@ use rustfft::num_complex::Complex;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::perturb::random_of;
+use super::perturb::{is_range, random_of};
 use crate::audio::Waveform;
 
 /// A share of the copies heard in a room of their own: the direct sound, and behind it a tail of
@@ -33,14 +33,10 @@ impl Reverberation {
     /// [`Error::BadReverberation`].
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |key, range| Err(Error::BadReverberation { key, range });
-        let within = |[low, high]: [f64; 2], least: f64, most: f64| {
-            let possible = least..=most;
-            possible.contains(&low) && possible.contains(&high) && low <= high
-        };
-        if !within(self.rt60, 0.01, 5.0) {
+        if !is_range(self.rt60, 0.01..=5.0) {
             return refuse("rt60", "two times from 0.01 to 5 s, the shorter one first");
         }
-        if !within(self.direct, -20.0, 60.0) {
+        if !is_range(self.direct, -20.0..=60.0) {
             return refuse(
                 "direct",
                 "two ratios from -20 to 60 dB, the lower one first",

@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::perturb::random_of;
+use super::perturb::{is_range, random_of};
 use crate::audio::Waveform;
 
 /// Every copy of a recording at a level of its own (as Kaldi's
@@ -27,8 +27,7 @@ impl Volume {
     /// [`Error::BadVolume`].
     pub fn check(&self) -> Result<(), Error> {
         let [low, high] = self.gain;
-        let possible = -60.0..=60.0;
-        match possible.contains(&low) && possible.contains(&high) && low <= high {
+        match is_range(self.gain, -60.0..=60.0) {
             true => Ok(()),
             false => Err(Error::BadVolume { low, high }),
         }
