@@ -6,7 +6,7 @@ compared with the model as it is (paired bootstrap over utterances). No weight i
 
 MANIFEST are the dev sets as `hearken corpus import` or `hearken run` leave them, DATA the folder of the corpora, whose texts
 n-grams of other orders are estimated from. The second MODEL_DIR has the same network before it was stored in 8 bits
-(`average.py --unrounded`). About an hour on two cores.
+(`hearken run experiments/english-average.toml` with its weights as they are). About an hour on two cores.
 """
 
 import argparse

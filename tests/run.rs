@@ -293,6 +293,110 @@ fn training_starts_from_a_model_and_names_what_does_not_match() {
     );
 }
 
+/// The numbers of a weight file.
+fn numbers(file: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = tensors.names();
+    names.sort();
+    let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+    let of = |name| tensors.tensor(name).unwrap().data().to_vec();
+    let all: Vec<u8> = names.into_iter().flat_map(of).collect();
+    all.chunks_exact(4).map(number).collect()
+}
+
+/// `mean.toml` starts from what `left.toml` and `right.toml` train, which both start from `first.toml`.
+#[test]
+fn one_file_trains_all_that_it_starts_from_and_a_mean_of_networks_is_one() {
+    let dir = workplace();
+    let write = |name: &str, epochs: usize, start: &str| {
+        let text = EXPERIMENT
+            .replace(
+                "\"tiny\"",
+                &format!("\"{name}\"\nseed = {}\n{start}", name.len()),
+            )
+            .replace("epochs = 20", &format!("epochs = {epochs}"));
+        std::fs::write(dir.path().join(format!("{name}.toml")), text).unwrap();
+    };
+    write("first", 2, "");
+    write("left", 1, "init-from = \"first.toml\"");
+    write("right", 1, "init-from = \"first.toml\"");
+    let both = "init-from = { \"left.toml\" = 1, \"right.toml\" = 3.0 }";
+    write("mean", 0, both);
+    let hearken = |extra: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .args(["run", "mean.toml", "--data-root", ".", "--out", "runs"])
+            .args(extra)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        output
+    };
+    let plan = hearken(&["--dry-run"]);
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    let order: Vec<&str> = plan
+        .lines()
+        .filter_map(|line| line.strip_prefix("experiment   "))
+        .collect();
+    assert_eq!(order, ["first", "left", "right", "mean"], "{plan}");
+    assert!(
+        plan.contains("the weights of 1 of left, 3 of right"),
+        "{plan}"
+    );
+
+    hearken(&[]);
+    let model = |name: &str| {
+        dir.path()
+            .join(format!("runs/{name}/model/model.safetensors"))
+    };
+    let [first, left, right, mean] =
+        ["first", "left", "right", "mean"].map(|name| numbers(&model(name)));
+    assert_ne!(left, right);
+    assert_ne!(left, first);
+    for ((mean, left), right) in mean.iter().zip(&left).zip(&right) {
+        assert!((mean - (0.25 * left + 0.75 * right)).abs() < 1e-6);
+    }
+    let read =
+        |file: &str| std::fs::read_to_string(dir.path().join("runs/mean").join(file)).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&read("results.json")).unwrap();
+    assert_eq!(results["steps"], 0);
+    assert!(!read("report.html").contains("<h2>Training"));
+    assert!(read("model/model.toml").contains("init-from = \"1 of left, 3 of right\""));
+    // What is there is left as it is, and what is not is trained as before.
+    let written = std::fs::metadata(model("left"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    std::fs::remove_dir_all(dir.path().join("runs/right")).unwrap();
+    let again = stderr(&hearken(&[]));
+    assert!(
+        again.contains("left is trained") && again.contains("training right"),
+        "{again}"
+    );
+    assert_eq!(
+        std::fs::metadata(model("left"))
+            .unwrap()
+            .modified()
+            .unwrap(),
+        written
+    );
+    assert_eq!(numbers(&model("mean")), mean);
+    // Another network by the name of one that is there is not taken for it.
+    write("left", 3, "init-from = \"first.toml\"");
+    let other = Command::new(env!("CARGO_BIN_EXE_hearken"))
+        .args(["run", "mean.toml", "--data-root", ".", "--out", "runs"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(!other.status.success());
+    assert!(
+        stderr(&other).contains("another configuration"),
+        "{}",
+        stderr(&other)
+    );
+}
+
 #[test]
 fn training_on_expected_errors_goes_on_from_a_model() {
     let dir = workplace();

@@ -10,7 +10,8 @@ use crate::recognise::Storage;
 
 /// Run an experiment file: prepare, features, train, decode, score, report.
 ///
-/// A run that was interrupted goes on where it stopped when the same command is given again.
+/// A run that was interrupted goes on where it stopped when the same command is given again. Experiments
+/// that its `init-from` names by their files are trained first, where their runs are not there yet.
 #[derive(clap::Args)]
 pub struct Args {
     /// The experiment file.
@@ -64,20 +65,29 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(study) = Study::read(&args.file)? {
         return run_as_study(&args, &study, &options);
     }
-    let mut experiment = Experiment::read(&args.file, &overrides)?;
-    if let Some(bytes) = args.memory {
-        experiment.fit_into(bytes)?;
+    let mut chain = Experiment::read_chain(&args.file, &overrides)?;
+    for experiment in &mut chain {
+        if let Some(bytes) = args.memory {
+            experiment.fit_into(bytes)?;
+        }
     }
     let mut out = std::io::stdout().lock();
     if args.dry_run {
-        for line in plan_of(&experiment, &options)? {
-            writeln!(out, "{line}")?;
+        for (number, experiment) in chain.iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            for line in plan_of(experiment, &options)? {
+                writeln!(out, "{line}")?;
+            }
         }
         return Ok(());
     }
-    super::runtime(experiment.precision);
+    if let Some(experiment) = chain.last() {
+        super::runtime(experiment.precision);
+    }
     let mut log = Log::new(3, "frames", |value| format!("{:.1}%", 100.0 * value));
-    let (dir, results) = run_experiment(&experiment, &options, &mut log)?;
+    let (dir, results) = run_experiment(&chain, &options, &mut log)?;
     log.finish();
     if args.record {
         results.write(&beside(&args.file, &results.name))?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, LanguageConfig};
+use super::{Error, LanguageConfig, Start};
 use crate::acoustic;
 use crate::corpus::Kind;
 use crate::decode;
@@ -30,9 +30,9 @@ pub struct Experiment {
     /// Text normalisation, applied alike to references and hypotheses.
     #[serde(default = "Normalisation::english")]
     pub normalise: Normalisation,
-    /// A trained model to start from: the name of a finished run or of a model in the binary, or a directory.
+    /// What the network starts from. `train.epochs = 0` leaves it as it starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init_from: Option<String>,
+    pub init_from: Option<Start>,
     /// The recordings.
     pub data: Data,
     /// The features.
@@ -240,9 +240,12 @@ impl Experiment {
         self.augment
             .check()
             .map_err(|error| refuse(error.to_string()))?;
-        self.train
-            .check()
-            .map_err(|error| refuse(error.to_string()))?;
+        let mut train = self.train.clone();
+        if let Some(start) = &self.init_from {
+            start.check().map_err(refuse)?;
+            train.epochs = train.epochs.max(1);
+        }
+        train.check().map_err(|error| refuse(error.to_string()))?;
         if let Some(expected) = &self.expected_loss {
             expected
                 .check()

@@ -2,26 +2,33 @@
 
 pub mod bench;
 mod budget;
+mod chain;
 mod config;
 mod domain;
 mod identity;
 mod language;
+mod material;
 mod measure;
 mod memory;
+mod network;
+mod plan;
 mod plot;
 mod report;
 mod results;
 mod run;
 mod sets;
+mod start;
 
 pub use config::{Data, Experiment, Features, SetConfig};
 pub use domain::DomainConfig;
 pub use language::LanguageConfig;
 pub use measure::dev_utterances;
 pub use memory::{Point, Study, StudyResults, run_study};
+pub use plan::plan_of;
 pub use report::write_report;
 pub use results::{Results, SetResult};
-pub use run::{RunOptions, plan_of, run};
+pub use run::{RunOptions, run};
+pub use start::Start;
 
 use std::path::PathBuf;
 

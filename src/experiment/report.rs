@@ -22,10 +22,6 @@ pub fn write_report(dir: &Path) -> Result<(), Error> {
         std::fs::read_to_string(&path).map_err(|source| Error::File { path, source })
     };
     let results = Results::read(&dir.join("results.json"))?;
-    let epochs: Vec<EpochRecord> = read("train/metrics.jsonl")?
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
 
     let mut page = String::new();
     let title = escape(&results.name);
@@ -42,44 +38,9 @@ pub fn write_report(dir: &Path) -> Result<(), Error> {
     );
     page.push_str("<h2>Figures</h2>");
     figures(&mut page, &results);
-    page.push_str("<h2>Training</h2>");
-    let curve = |name: &str, of: &dyn Fn(&EpochRecord) -> Option<f64>| {
-        let points = epochs.iter().filter_map(|e| Some((e.epoch as f64, of(e)?)));
-        Curve {
-            name: name.to_owned(),
-            points: points.filter(|(_, y)| y.is_finite()).collect(),
-        }
-    };
-    plot(
-        &mut page,
-        &Axes::over_epochs("loss, nats a frame"),
-        &[
-            curve("train", &|e| Some(e.train_loss)),
-            curve("dev", &|e| Some(e.dev_loss)),
-        ],
-    );
-    let rate = |key: &'static str| move |e: &EpochRecord| e.figures.get(key).map(|r| 100.0 * r);
-    plot(
-        &mut page,
-        &Axes::over_epochs("dev, best path, per cent"),
-        &[
-            curve("CER", &rate("cer")),
-            curve("PER", &rate("per")),
-            curve("WER", &rate("wer")),
-            curve("blank frames", &rate("blank_fraction")),
-        ],
-    );
-    plot(
-        &mut page,
-        &Axes::over_epochs("gradient norm before clipping"),
-        &[curve("norm", &|e| Some(e.gradient_norm))],
-    );
-    if let Some(sample) = epochs.last().and_then(|epoch| epoch.sample.as_ref()) {
-        let _ = write!(
-            page,
-            "<p>A dev utterance, reference | recognised: <em>{}</em></p>",
-            escape(sample)
-        );
+    // A network that is measured as it starts has no curves.
+    if results.steps > 0 {
+        training(&mut page, &read("train/metrics.jsonl")?);
     }
     page.push_str(
         "<h2>Data</h2><table><tr><th>training set<th class=n>utterances<th class=n>hours</tr>",
@@ -107,6 +68,53 @@ pub fn write_report(dir: &Path) -> Result<(), Error> {
     );
     page.push_str("</html>\n");
     Ok(write_whole(&dir.join("report.html"), page.as_bytes())?)
+}
+
+/// The curves of a training, from its `metrics.jsonl`.
+fn training(page: &mut String, metrics: &str) {
+    let epochs: Vec<EpochRecord> = metrics
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    page.push_str("<h2>Training</h2>");
+    let curve = |name: &str, of: &dyn Fn(&EpochRecord) -> Option<f64>| {
+        let points = epochs.iter().filter_map(|e| Some((e.epoch as f64, of(e)?)));
+        Curve {
+            name: name.to_owned(),
+            points: points.filter(|(_, y)| y.is_finite()).collect(),
+        }
+    };
+    plot(
+        page,
+        &Axes::over_epochs("loss, nats a frame"),
+        &[
+            curve("train", &|e| Some(e.train_loss)),
+            curve("dev", &|e| Some(e.dev_loss)),
+        ],
+    );
+    let rate = |key: &'static str| move |e: &EpochRecord| e.figures.get(key).map(|r| 100.0 * r);
+    plot(
+        page,
+        &Axes::over_epochs("dev, best path, per cent"),
+        &[
+            curve("CER", &rate("cer")),
+            curve("PER", &rate("per")),
+            curve("WER", &rate("wer")),
+            curve("blank frames", &rate("blank_fraction")),
+        ],
+    );
+    plot(
+        page,
+        &Axes::over_epochs("gradient norm before clipping"),
+        &[curve("norm", &|e| Some(e.gradient_norm))],
+    );
+    if let Some(sample) = epochs.last().and_then(|epoch| epoch.sample.as_ref()) {
+        let _ = write!(
+            page,
+            "<p>A dev utterance, reference | recognised: <em>{}</em></p>",
+            escape(sample)
+        );
+    }
 }
 
 fn figures(page: &mut String, results: &Results) {

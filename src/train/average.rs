@@ -4,19 +4,20 @@ use candle_core::Tensor;
 
 use super::Error;
 
-/// The element-wise mean of several snapshots of the same parameters, each a list of named tensors
-/// in the same order; sums in f64.
+/// The element-wise weighted mean of several snapshots of the same parameters, each with its weight and
+/// a list of named tensors in the same order: Σ w·x / Σ w, sums in f64.
 ///
 /// # Errors
 /// [`Error::Config`] when the snapshots differ in names or shapes, or when there is none.
-pub fn average(snapshots: &[Vec<(String, Tensor)>]) -> Result<Vec<(String, Tensor)>, Error> {
-    let Some(first) = snapshots.first() else {
+pub fn average(snapshots: &[(f64, Vec<(String, Tensor)>)]) -> Result<Vec<(String, Tensor)>, Error> {
+    let Some((_, first)) = snapshots.first() else {
         return Err(Error::Config("there are no weights to average".into()));
     };
+    let whole: f64 = snapshots.iter().map(|(weight, _)| weight).sum();
     let mut mean = Vec::with_capacity(first.len());
     for (index, (name, tensor)) in first.iter().enumerate() {
         let mut sum = vec![0.0f64; tensor.elem_count()];
-        for snapshot in snapshots {
+        for (weight, snapshot) in snapshots {
             let same = snapshot
                 .get(index)
                 .filter(|(other, values)| other == name && values.shape() == tensor.shape());
@@ -27,11 +28,10 @@ pub fn average(snapshots: &[Vec<(String, Tensor)>]) -> Result<Vec<(String, Tenso
             };
             let values: Vec<f32> = values.flatten_all()?.to_vec1()?;
             for (total, value) in sum.iter_mut().zip(values) {
-                *total += f64::from(value);
+                *total += weight * f64::from(value);
             }
         }
-        let count = snapshots.len() as f64;
-        let values: Vec<f32> = sum.iter().map(|total| (total / count) as f32).collect();
+        let values: Vec<f32> = sum.iter().map(|total| (total / whole) as f32).collect();
         mean.push((
             name.clone(),
             Tensor::from_vec(values, tensor.shape(), tensor.device())?,
@@ -51,14 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn the_average_is_element_wise() {
-        let mean = average(&[snapshot(&[1.0, 2.0]), snapshot(&[3.0, -2.0])]).unwrap();
-        assert_eq!(mean[0].1.to_vec1::<f32>().unwrap(), [2.0, 0.0]);
+    fn the_average_is_element_wise_and_weighted() {
+        let mean = average(&[(1.0, snapshot(&[1.0, 2.0])), (3.0, snapshot(&[3.0, -2.0]))]);
+        assert_eq!(mean.unwrap()[0].1.to_vec1::<f32>().unwrap(), [2.5, -1.0]);
     }
 
     #[test]
     fn snapshots_of_different_shape_are_refused_by_name() {
-        let error = average(&[snapshot(&[1.0]), snapshot(&[1.0, 2.0])]).unwrap_err();
+        let error = average(&[(1.0, snapshot(&[1.0])), (1.0, snapshot(&[1.0, 2.0]))]).unwrap_err();
         assert!(error.to_string().contains("`w`"));
     }
 }

@@ -416,7 +416,7 @@ impl<'a, T: Task> Run<'a, T> {
             let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu)?;
             let mut snapshot: Vec<(String, Tensor)> = tensors.into_iter().collect();
             snapshot.sort_by(|a, b| a.0.cmp(&b.0));
-            snapshots.push(snapshot);
+            snapshots.push((1.0, snapshot));
         }
         let best = self
             .state
@@ -435,7 +435,7 @@ impl<'a, T: Task> Run<'a, T> {
                 "the average of the best epochs is not better than the best alone, which is kept",
             );
             self.state.best.truncate(1);
-            set(parameters, &file, &snapshots[0])?;
+            set(parameters, &file, &snapshots[0].1)?;
         }
         let weights = weights(parameters);
         write_tensors(
