@@ -41,6 +41,9 @@ ROWS = {
     "layers-5": ["model.layers=5"],
     "cells-256": ["model.cells=256"],
     "cells-400": ["model.cells=400"],
+    # As much speech a batch.
+    "stack-2": ["features.recipe=fbank80-stack2", "train.batch-frames=1575"],
+    "stack-4": ["features.recipe=fbank80-stack4", "train.batch-frames=788"],
 }
 
 

@@ -14,7 +14,7 @@ use super::{Error, locate, stack};
 pub use options::{Deltas, Energy, Frames, Kind, Mel, Normalisation, Stacking, Window};
 
 /// Every built-in recipe: its name and its file.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("fbank40-8k", include_str!("../../features/fbank40-8k.toml")),
     (
         "fbank40-delta",
@@ -22,12 +22,20 @@ const BUILT_IN: [(&str, &str); 6] = [
     ),
     ("fbank80", include_str!("../../features/fbank80.toml")),
     (
+        "fbank80-stack2",
+        include_str!("../../features/fbank80-stack2.toml"),
+    ),
+    (
         "fbank80-stack3",
         include_str!("../../features/fbank80-stack3.toml"),
     ),
     (
         "fbank80-stack3-dither",
         include_str!("../../features/fbank80-stack3-dither.toml"),
+    ),
+    (
+        "fbank80-stack4",
+        include_str!("../../features/fbank80-stack4.toml"),
     ),
     (
         "spectrogram",

@@ -44,6 +44,8 @@ fn built_in_recipes_have_the_literatures_dimensions() {
     };
     assert_eq!(facts("fbank40-delta"), (123, 16000, 0.01, 400));
     assert_eq!(facts("fbank80"), (80, 16000, 0.01, 400));
+    assert_eq!(facts("fbank80-stack2"), (160, 16000, 0.02, 560));
+    assert_eq!(facts("fbank80-stack4"), (320, 16000, 0.04, 880));
     assert_eq!(facts("fbank80-stack3"), (240, 16000, 0.03, 720));
     assert_eq!(facts("spectrogram"), (128, 16000, 127.0 / 16000.0, 254));
     assert_eq!(facts("fbank40-8k"), (40, 8000, 0.01, 200));
