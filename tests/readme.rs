@@ -162,15 +162,7 @@ fn steps(text: &str, heading: &str, file: &str) {
         let percent =
             |value: &serde_json::Value| format!("{:.2}%", 100.0 * value.as_f64().unwrap());
         assert_eq!(cells[0], step["step"]);
-        let difference = &step["difference"];
-        let points =
-            |value: &serde_json::Value| value.as_f64().map(|x| format!("{:+.2}", 100.0 * x));
-        let told = points(&difference["difference"]).map(|by| {
-            let [low, high] =
-                ["low", "high"].map(|end| points(&difference["interval"][end]).unwrap());
-            format!("{by} ({low} to {high})")
-        });
-        assert_eq!(cells[2], told.unwrap_or_default(), "{line}");
+        assert_eq!(cells[2], difference(&step["difference"]), "{line}");
         assert_eq!(cells[1], percent(&step["wer"]), "{line}");
         assert_eq!(
             cells[3],
@@ -183,6 +175,16 @@ fn steps(text: &str, heading: &str, file: &str) {
             "{line}"
         );
     }
+}
+
+/// A difference of rates with its interval, as tables tell it; nothing of the first line.
+fn difference(found: &serde_json::Value) -> String {
+    let points = |value: &serde_json::Value| value.as_f64().map(|x| format!("{:+.2}", 100.0 * x));
+    let told = points(&found["difference"]).map(|by| {
+        let [low, high] = ["low", "high"].map(|end| points(&found["interval"][end]).unwrap());
+        format!("{by} ({low} to {high})")
+    });
+    told.unwrap_or_default()
 }
 
 /// The README's perplexities are those of the files that it names.
@@ -429,6 +431,33 @@ fn the_ablations_stand_in_their_file() {
             let rate = 100.0 * run["best_path"][key].as_f64().unwrap();
             assert_eq!(*cell, format!("{rate:.1}%"), "{line}");
         }
+    }
+}
+
+/// What a speaker's own recordings are worth: the table, and what the README says of it.
+#[test]
+fn the_adapted_speakers_stand_in_their_file() {
+    let found = json("experiments/speakers.results.json");
+    let sets = found["sets"].as_array().unwrap();
+    let text = readme_of_experiments();
+    let rows = table_rows(text.split("| speakers |").nth(1).unwrap());
+    assert_eq!(rows.len(), sets.len());
+    let percent = |value: &serde_json::Value| 100.0 * value.as_f64().unwrap();
+    let readme = text_of("README.md");
+    for ((line, cells), set) in rows.iter().zip(sets) {
+        let name = set["set"].as_str().unwrap();
+        assert_eq!(cells[0], format!("{name}, {}", set["speakers"]), "{line}");
+        let seconds = &set["seconds"];
+        assert_eq!(cells[1], format!("{} to {}", seconds[0], seconds[1]));
+        let adapted = &set["adapted"];
+        let [before, after] =
+            [&set["shipped"], &adapted["wer"]].map(|w| format!("{:.2}%", percent(w)));
+        assert_eq!([cells[2], cells[3]], [&before, &after], "{line}");
+        assert_eq!(cells[4], difference(&adapted["difference"]), "{line}");
+        assert!(
+            readme.contains(&before) && readme.contains(&after),
+            "{line}"
+        );
     }
 }
 

@@ -83,7 +83,8 @@ pub struct Data {
     /// size of the data. A smaller share lies within a larger one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// Pronunciations for outputs of phones, in CMUdict's format; relative to the data root.
+    /// Pronunciations for outputs of phones, in CMUdict's format: in the data root, or beside the
+    /// experiment file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lexicon: Option<PathBuf>,
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::language::{find, find_all, open_all};
+use super::language::{find_all, open_all};
 use super::{Error, RunOptions};
 use crate::lm::ngram::{self, NGram, Trie};
 use crate::lm::{MAX_LINE, Mixture, Source};
@@ -64,7 +64,10 @@ impl DomainConfig {
         options: &RunOptions,
         transcripts: &'a Transcripts,
     ) -> Result<Domain<'a>, Error> {
-        let dev = self.dev.as_ref().map(|dev| find(dev, options));
+        let dev = self
+            .dev
+            .as_ref()
+            .map(|dev| options.find("lm.domain.dev", dev));
         Ok(Domain {
             order: self.order,
             texts: find_all(&self.texts, options)?,

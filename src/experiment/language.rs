@@ -125,7 +125,7 @@ impl LanguageConfig {
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, Error> {
         if let Some(file) = &self.ngram {
-            let path = find(file, options)?;
+            let path = options.find("lm", file)?;
             if self.prune_entropy.is_none() && self.ngrams.is_none() {
                 return Ok(ngram::read_compact(&path, self.quantise)?);
             }
@@ -214,7 +214,7 @@ impl LanguageConfig {
     ) -> Result<Option<Lexicon>, Error> {
         let phones = Tokens::phones();
         let own = match &self.lexicon {
-            Some(file) => Some(Lexicon::read(&find(file, options)?, &phones)?),
+            Some(file) => Some(Lexicon::read(&options.find("lm.lexicon", file)?, &phones)?),
             None => of_data.cloned(),
         };
         let Some(mut lexicon) = own else {
@@ -251,7 +251,7 @@ impl LanguageConfig {
     ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         match &self.rnn {
             Some(dir) => {
-                let description = find(&dir.join(rnn::DESCRIPTION), options)?;
+                let description = options.find("lm.rnn", &dir.join(rnn::DESCRIPTION))?;
                 let dir = description.parent().unwrap_or(Path::new("."));
                 Ok(rescorer_files(dir)?)
             }
@@ -308,32 +308,13 @@ impl LanguageConfig {
 const MEMORY: usize = 4 << 30;
 
 pub(super) fn find_all(files: &[PathBuf], options: &RunOptions) -> Result<Vec<PathBuf>, Error> {
-    files.iter().map(|file| find(file, options)).collect()
+    files.iter().map(|file| options.find("lm", file)).collect()
 }
 
 /// The texts, opened.
 pub(super) fn open_all(texts: &[PathBuf]) -> Result<Vec<Source>, Error> {
     let sources = texts.iter().map(|text| Source::open(text));
     Ok(sources.collect::<Result<_, _>>()?)
-}
-
-pub(super) fn find(file: &Path, options: &RunOptions) -> Result<PathBuf, Error> {
-    let roots = [
-        options.data_root.as_deref(),
-        options.experiment_dir.as_deref(),
-    ];
-    let places: Vec<PathBuf> = roots
-        .into_iter()
-        .flatten()
-        .map(|root| root.join(file))
-        .collect();
-    match places.iter().find(|place| place.is_file()) {
-        Some(place) => Ok(place.clone()),
-        None => Err(Error::Data(format!(
-            "lm: there is no file {} in the data root or beside the experiment file; give --data-root DIR or set HEARKEN_DATA",
-            file.display()
-        ))),
-    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

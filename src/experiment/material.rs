@@ -142,10 +142,7 @@ fn lexicon(experiment: &Experiment, options: &RunOptions) -> Result<Option<Lexic
     let Some(file) = &experiment.data.lexicon else {
         return Ok(None);
     };
-    let file = match &options.data_root {
-        Some(root) => root.join(file),
-        None => file.clone(),
-    };
+    let file = options.find("data.lexicon", file)?;
     Ok(Some(Lexicon::read(&file, &Tokens::phones())?))
 }
 

@@ -37,6 +37,20 @@ pub struct RunOptions {
     pub storage: Storage,
 }
 
+impl RunOptions {
+    /// A file that an experiment names as `key`: in the data root, or else beside the experiment file.
+    pub(super) fn find(&self, key: &str, file: &Path) -> Result<PathBuf, Error> {
+        let roots = [self.data_root.as_deref(), self.experiment_dir.as_deref()];
+        let mut places = roots.into_iter().flatten().map(|root| root.join(file));
+        places.find(|place| place.is_file()).ok_or_else(|| {
+            Error::Data(format!(
+                "{key}: there is no file {} in the data root or beside the experiment file; give --data-root DIR or set HEARKEN_DATA",
+                file.display()
+            ))
+        })
+    }
+}
+
 /// Runs the last experiment of a chain ([`Experiment::read_chain`]), going on from whatever an earlier,
 /// interrupted run left; those before it are trained first, where their runs do not have their networks
 /// yet. Returns the run's directory and its results.
