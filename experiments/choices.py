@@ -2,11 +2,12 @@
 """What single choices of decoding are worth: the shipped English model with one thing changed, both dev sets pooled, each
 compared with the model as it is (paired bootstrap over utterances). No weight is tuned again.
 
-    python3 experiments/choices.py HEARKEN MODEL_DIR DATA OUT.json MANIFEST... [--unrounded MODEL_DIR]
+    python3 experiments/choices.py HEARKEN MODEL_DIR DATA OUT.json MANIFEST... [--unrounded MODEL_DIR] [--longer RNN_DIR]
 
 MANIFEST are the dev sets as `hearken corpus import` or `hearken run` leave them, DATA the folder of the corpora, whose texts
 n-grams of other orders are estimated from. The second MODEL_DIR has the same network before it was stored in 8 bits
-(`hearken run experiments/english-average.toml` with its weights as they are). About an hour on two cores.
+(`hearken run experiments/english-average.toml --set name=english-unrounded` into the same folder of runs), RNN_DIR is an LSTM
+that was trained for longer (`rnnlm/english-longer.toml`, then `english-everyday.toml`). About an hour on two cores.
 """
 
 import argparse
@@ -26,6 +27,7 @@ parser.add_argument("data", type=pathlib.Path)
 parser.add_argument("out", type=pathlib.Path)
 parser.add_argument("manifests", nargs="+")
 parser.add_argument("--unrounded", type=pathlib.Path)
+parser.add_argument("--longer", type=pathlib.Path)
 arguments = parser.parse_args()
 hearken, scratch = arguments.hearken, tempfile.TemporaryDirectory()
 work = pathlib.Path(scratch.name)
@@ -59,6 +61,8 @@ setting("characters at 0.5", combine=0.5)
 row("not rescored", arguments.model, ["--rnn-lm", "none"])
 setting("LSTM at 0.3", **{"rescoring-weight": 0.3})
 setting("LSTM at 0.9", **{"rescoring-weight": 0.9})
+if arguments.longer:
+    row("LSTM trained twice as long", arguments.model, ["--rnn-lm", arguments.longer])
 setting("50 hypotheses rescored", nbest=50)
 setting("beam 500", beam=500)
 

@@ -5,7 +5,7 @@ decoded with what comes out; then the other way round, so that each utterance is
     python3 experiments/speakers.py HEARKEN MODEL_DIR DATA OUT.json MANIFEST... [-- --set KEY=VALUE...]
 
 MODEL_DIR is the model as it ships, MANIFEST the dev sets as `hearken corpus import` or `hearken run` leave them, DATA a folder for
-recordings and runs. The last epoch is taken, as there is nothing left to choose one on; each set is compared with the model as it
+recordings and runs. The epoch is the one that is best on what was learnt, as there is nothing else to choose it on; each set is compared with the model as it
 ships (`hearken score --against`, paired bootstrap over utterances).
 """
 
@@ -67,6 +67,7 @@ def main():
         speakers = collections.defaultdict(list)
         for line in open(manifest):
             utterance = json.loads(line)
+            utterance["audio"] = str((pathlib.Path(manifest).parent / utterance["audio"]).resolve())
             speakers[utterance["speaker"]].append(utterance)
         lines = []
         for speaker, utterances in speakers.items():

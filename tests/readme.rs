@@ -461,6 +461,19 @@ fn the_adapted_speakers_stand_in_their_file() {
     }
 }
 
+/// Who adapts the model gets its search: its `[decode]` table stands in the experiment.
+#[test]
+fn an_adapted_model_is_searched_as_the_shipped_one() {
+    let table = |file: &str| -> toml::Table { toml::from_str(&text_of(file)).unwrap() };
+    let shipped = table("models/english/model.toml");
+    let adapted = table("experiments/adapt-english.toml");
+    let decode = adapted["decode"].as_table().unwrap();
+    assert!(decode.contains_key("alpha") && decode.contains_key("calibration"));
+    for (key, value) in decode {
+        assert_eq!(Some(value), shipped["decode"].get(key), "{key}");
+    }
+}
+
 /// The same recipe in PyTorch: losses, rates and speeds are those of the file.
 #[test]
 fn the_curves_of_the_same_recipe_stand_in_their_file() {

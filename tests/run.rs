@@ -323,17 +323,26 @@ fn one_file_trains_all_that_it_starts_from_and_a_mean_of_networks_is_one() {
     write("right", 1, "init-from = \"first.toml\"");
     let both = "init-from = { \"left.toml\" = 1, \"right.toml\" = 3.0 }";
     write("mean", 0, both);
-    let hearken = |extra: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_hearken"))
-            .args(["run", "mean.toml", "--data-root", ".", "--out", "runs"])
+    let hearken = |file: &str, extra: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_hearken"))
+            .args(["run", file, "--data-root", ".", "--out", "runs"])
             .args(extra)
             .current_dir(dir.path())
+            .env_remove("HEARKEN_DATA")
             .output()
-            .unwrap();
+            .unwrap()
+    };
+    let works = |file: &str, extra: &[&str]| {
+        let output = hearken(file, extra);
         assert!(output.status.success(), "{}", stderr(&output));
         output
     };
-    let plan = hearken(&["--dry-run"]);
+    let refused = |file: &str, why: &str| {
+        let output = hearken(file, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    };
+    let plan = works("mean.toml", &["--dry-run"]);
     let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
     let order: Vec<&str> = plan
         .lines()
@@ -345,56 +354,40 @@ fn one_file_trains_all_that_it_starts_from_and_a_mean_of_networks_is_one() {
         "{plan}"
     );
 
-    hearken(&[]);
-    let model = |name: &str| {
-        dir.path()
-            .join(format!("runs/{name}/model/model.safetensors"))
-    };
-    let [first, left, right, mean] =
-        ["first", "left", "right", "mean"].map(|name| numbers(&model(name)));
-    assert_ne!(left, right);
-    assert_ne!(left, first);
-    for ((mean, left), right) in mean.iter().zip(&left).zip(&right) {
+    works("mean.toml", &[]);
+    let runs = dir.path().join("runs");
+    let network = |name: &str| runs.join(name).join("train/final.safetensors");
+    let mean = runs.join("mean/model/model.safetensors");
+    let [first, left, right] = ["first", "left", "right"].map(|name| numbers(&network(name)));
+    assert!(left != right && left != first);
+    let whole = numbers(&mean);
+    for ((mean, left), right) in whole.iter().zip(&left).zip(&right) {
         assert!((mean - (0.25 * left + 0.75 * right)).abs() < 1e-6);
     }
-    let read =
-        |file: &str| std::fs::read_to_string(dir.path().join("runs/mean").join(file)).unwrap();
+    let read = |file: &str| std::fs::read_to_string(runs.join("mean").join(file)).unwrap();
     let results: serde_json::Value = serde_json::from_str(&read("results.json")).unwrap();
     assert_eq!(results["steps"], 0);
     assert!(!read("report.html").contains("<h2>Training"));
     assert!(read("model/model.toml").contains("init-from = \"1 of left, 3 of right\""));
+
     // What is there is left as it is, and what is not is trained as before.
-    let written = std::fs::metadata(model("left"))
-        .unwrap()
-        .modified()
-        .unwrap();
-    std::fs::remove_dir_all(dir.path().join("runs/right")).unwrap();
-    let again = stderr(&hearken(&[]));
-    assert!(
-        again.contains("left is trained") && again.contains("training right"),
-        "{again}"
-    );
-    assert_eq!(
-        std::fs::metadata(model("left"))
-            .unwrap()
-            .modified()
-            .unwrap(),
-        written
-    );
-    assert_eq!(numbers(&model("mean")), mean);
-    // Another network by the name of one that is there is not taken for it.
+    let time = |file: &Path| std::fs::metadata(file).unwrap().modified().unwrap();
+    let written = (time(&network("left")), time(&mean));
+    std::fs::remove_dir_all(runs.join("right")).unwrap();
+    write("after", 1, "init-from = \"mean.toml\"");
+    let again = stderr(&works("after.toml", &[]));
+    let said = again.contains("left is trained") && again.contains("training right");
+    assert!(said, "{again}");
+    assert_eq!((time(&network("left")), time(&mean)), written);
+    assert_eq!(numbers(&network("right")), right);
+
+    // A network of another recipe, or from another start, is not taken for the one that is there.
     write("left", 3, "init-from = \"first.toml\"");
-    let other = Command::new(env!("CARGO_BIN_EXE_hearken"))
-        .args(["run", "mean.toml", "--data-root", ".", "--out", "runs"])
-        .current_dir(dir.path())
-        .output()
-        .unwrap();
-    assert!(!other.status.success());
-    assert!(
-        stderr(&other).contains("another configuration"),
-        "{}",
-        stderr(&other)
-    );
+    refused("mean.toml", "another configuration");
+    write("left", 1, "init-from = \"first.toml\"");
+    write("first", 3, "");
+    std::fs::remove_dir_all(runs.join("first")).unwrap();
+    refused("mean.toml", "began with other weights");
 }
 
 #[test]

@@ -38,8 +38,10 @@ pub fn runs(args: RunsArgs) -> Result<(), Failure> {
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let file = dir.join("results.json");
         if !file.is_file() {
+            let trained = dir.join("train/final.safetensors").is_file();
             if dir.join("config.toml").is_file() {
-                writeln!(out, "{name}\tunfinished")?;
+                let state = if trained { "trained" } else { "unfinished" };
+                writeln!(out, "{name}\t{state}")?;
             }
             continue;
         }

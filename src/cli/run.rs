@@ -20,10 +20,11 @@ pub struct Args {
     /// Resolve everything, print the plan, and stop.
     #[arg(long)]
     dry_run: bool,
-    /// Override a key of the file, `train.epochs=3`; may be given several times.
+    /// Override a key of the file, `train.epochs=3`; may be given several times. Experiments that it starts
+    /// from stay as their files have them.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// Seed of everything random, instead of the file's.
+    /// Seed of everything random, instead of the file's; likewise.
     #[arg(long)]
     seed: Option<u64>,
     /// The folder that holds the corpora.
@@ -58,7 +59,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
         data_root: args.data_root.clone(),
         runs: args.out.clone(),
         allow_other_path: args.allow_other_path,
-        experiment_dir: args.file.parent().map(PathBuf::from),
         command: command(&args),
         storage: args.weights,
     };

@@ -26,7 +26,7 @@ impl Experiment {
     /// # Errors
     /// An unknown recipe; [`Error::Data`] with the batch that would fit, if this one does not even so.
     pub fn fit_into(&mut self, bytes: usize) -> Result<(), Error> {
-        if self.step_memory(self.model.recompute)? <= bytes {
+        if self.train.epochs == 0 || self.step_memory(self.model.recompute)? <= bytes {
             return Ok(());
         }
         // A single layer keeps nothing that it would not compute again at once.
@@ -43,7 +43,8 @@ impl Experiment {
             fits => format!("set `train.batch-frames` to {fits} at most"),
         };
         Err(Error::Data(format!(
-            "a training step needs {} MiB with `model.recompute = {recompute}`, and may take {} MiB: {advice}",
+            "{}: a training step needs {} MiB with `model.recompute = {recompute}`, and may take {} MiB: {advice}",
+            self.name,
             least.div_ceil(1 << 20),
             bytes >> 20
         )))

@@ -16,6 +16,9 @@ use crate::train;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Experiment {
+    /// The folder of its file, where files that it names may be; no key of the file.
+    #[serde(skip)]
+    pub folder: PathBuf,
     /// Its name: the run directory is called so.
     pub name: String,
     /// What it is for, a sentence.
@@ -145,6 +148,7 @@ impl Experiment {
             experiment = Self::overridden(&text, &name, overrides)?;
         }
         experiment.check(&text, &name)?;
+        experiment.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(experiment)
     }
 

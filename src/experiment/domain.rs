@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::language::{find_all, open_all};
-use super::{Error, RunOptions};
+use super::sets::Places;
 use crate::lm::ngram::{self, NGram, Trie};
 use crate::lm::{MAX_LINE, Mixture, Source};
 
@@ -61,16 +62,16 @@ impl DomainConfig {
     /// The files that it names, and the transcripts beside them.
     pub(super) fn find<'a>(
         &self,
-        options: &RunOptions,
+        places: &Places,
         transcripts: &'a Transcripts,
     ) -> Result<Domain<'a>, Error> {
         let dev = self
             .dev
             .as_ref()
-            .map(|dev| options.find("lm.domain.dev", dev));
+            .map(|dev| places.find("lm.domain.dev", dev));
         Ok(Domain {
             order: self.order,
-            texts: find_all(&self.texts, options)?,
+            texts: find_all(&self.texts, places)?,
             dev: dev.transpose()?,
             transcripts,
         })

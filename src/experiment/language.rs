@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::domain::{DomainConfig, Transcripts};
-use super::sets::hash;
-use super::{Error, RunOptions};
+use super::sets::{Places, hash};
 use crate::lm::Source;
 use crate::lm::ngram::{self, Estimation, InMemory, Limit, NGram, Reading, Trie};
 use crate::lm::ngram::{VocabularyLimit, compact};
@@ -120,28 +120,28 @@ impl LanguageConfig {
     /// The n-gram in its compact form, from the cache if it is there.
     pub(super) fn ngram(
         &self,
-        options: &RunOptions,
+        places: &Places,
         transcripts: &Transcripts,
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, Error> {
         if let Some(file) = &self.ngram {
-            let path = options.find("lm", file)?;
+            let path = places.find("lm", file)?;
             if self.prune_entropy.is_none() && self.ngrams.is_none() {
                 return Ok(ngram::read_compact(&path, self.quantise)?);
             }
             return self.finish(ngram::read(&path)?);
         }
-        let texts = find_all(&self.texts, options)?;
+        let texts = find_all(&self.texts, places)?;
         let mut sources = texts.clone();
         let domain = match &self.domain {
             Some(domain) => {
-                let found = domain.find(options, transcripts)?;
+                let found = domain.find(places, transcripts)?;
                 sources.extend(found.files());
                 Some(found)
             }
             None => None,
         };
-        let cached = self.cached(&sources, transcripts, options)?;
+        let cached = self.cached(&sources, transcripts, places)?;
         if cached.is_file() {
             return read(&cached);
         }
@@ -209,12 +209,12 @@ impl LanguageConfig {
         &self,
         ngram: &NGram,
         of_data: Option<&Lexicon>,
-        options: &RunOptions,
+        places: &Places,
         say: &mut dyn FnMut(&str),
     ) -> Result<Option<Lexicon>, Error> {
         let phones = Tokens::phones();
         let own = match &self.lexicon {
-            Some(file) => Some(Lexicon::read(&options.find("lm.lexicon", file)?, &phones)?),
+            Some(file) => Some(Lexicon::read(&places.find("lm.lexicon", file)?, &phones)?),
             None => of_data.cloned(),
         };
         let Some(mut lexicon) = own else {
@@ -245,13 +245,10 @@ impl LanguageConfig {
     }
 
     /// The files of the recurrent language model, if there is to be one.
-    pub(super) fn recurrent(
-        &self,
-        options: &RunOptions,
-    ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    pub(super) fn recurrent(&self, places: &Places) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         match &self.rnn {
             Some(dir) => {
-                let description = options.find("lm.rnn", &dir.join(rnn::DESCRIPTION))?;
+                let description = places.find("lm.rnn", &dir.join(rnn::DESCRIPTION))?;
                 let dir = description.parent().unwrap_or(Path::new("."));
                 Ok(rescorer_files(dir)?)
             }
@@ -276,7 +273,7 @@ impl LanguageConfig {
         &self,
         texts: &[PathBuf],
         transcripts: &Transcripts,
-        options: &RunOptions,
+        places: &Places,
     ) -> Result<PathBuf, Error> {
         let mut parts = vec![format!(
             "{:?} {:?}",
@@ -300,15 +297,15 @@ impl LanguageConfig {
         parts.extend(transcripts.lines().map(str::to_owned));
         let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
         let name = format!("{}.bin", &hash(&parts)[..16]);
-        Ok(options.runs.join("cache").join("lm").join(name))
+        Ok(places.cache("lm", &name))
     }
 }
 
 /// Memory for texts and n-grams; what goes beyond is sorted in temporary files.
 const MEMORY: usize = 4 << 30;
 
-pub(super) fn find_all(files: &[PathBuf], options: &RunOptions) -> Result<Vec<PathBuf>, Error> {
-    files.iter().map(|file| options.find("lm", file)).collect()
+pub(super) fn find_all(files: &[PathBuf], places: &Places) -> Result<Vec<PathBuf>, Error> {
+    files.iter().map(|file| places.find("lm", file)).collect()
 }
 
 /// The texts, opened.

@@ -33,7 +33,7 @@ impl Material {
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
         let recipe = Recipe::named(&experiment.features.recipe)?;
-        let places = places(options);
+        let places = places(experiment, options);
         let (mut train, mut dev, mut test) = (Vec::new(), Vec::new(), Vec::new());
         for (role, set, part, copies) in sets(experiment) {
             let mut say = |line: &str| observer.note(line);
@@ -47,7 +47,7 @@ impl Material {
         Ok(Self {
             statistics: statistics(&recipe, &train)?,
             tokens: inventories(experiment)?,
-            lexicon: lexicon(experiment, options)?,
+            lexicon: lexicon(experiment, &places)?,
             recipe,
             train,
             dev,
@@ -88,11 +88,33 @@ impl Material {
     }
 }
 
-pub(super) fn places(options: &RunOptions) -> Places<'_> {
+pub(super) fn places<'a>(experiment: &'a Experiment, options: &'a RunOptions) -> Places<'a> {
     Places {
         data_root: options.data_root.as_deref(),
+        folder: &experiment.folder,
         runs: &options.runs,
     }
+}
+
+/// What [`Material::hash`] will be, from the manifests alone.
+pub(super) fn content_hash(
+    experiment: &Experiment,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<String, Error> {
+    let recipe = Recipe::named(&experiment.features.recipe)?;
+    let places = places(experiment, options);
+    let mut contents = Vec::new();
+    for wanted in ["train", "dev"] {
+        for (role, set, part, copies) in sets(experiment) {
+            if role == wanted {
+                let mut say = |line: &str| observer.note(line);
+                contents.push(places.content(&set, part, &recipe, &copies, &mut say)?);
+            }
+        }
+    }
+    let keys: Vec<&[u8]> = contents.iter().map(String::as_bytes).collect();
+    Ok(hash(&keys))
 }
 
 /// Every set with its role, the part of it, and what is stored of its recordings.
@@ -138,11 +160,11 @@ pub(super) fn inventories(experiment: &Experiment) -> Result<Vec<Tokens>, Error>
         .collect::<Result<_, _>>()?)
 }
 
-fn lexicon(experiment: &Experiment, options: &RunOptions) -> Result<Option<Lexicon>, Error> {
+fn lexicon(experiment: &Experiment, places: &Places) -> Result<Option<Lexicon>, Error> {
     let Some(file) = &experiment.data.lexicon else {
         return Ok(None);
     };
-    let file = options.find("data.lexicon", file)?;
+    let file = places.find("data.lexicon", file)?;
     Ok(Some(Lexicon::read(&file, &Tokens::phones())?))
 }
 

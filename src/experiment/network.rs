@@ -1,17 +1,23 @@
 //! The acoustic model of an experiment: trained, or gone on with, from what it starts from.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::identity::identity;
-use super::material::Material;
+use super::material::{Material, content_hash, inventories};
 use super::run::write_config;
-use super::start::start_from;
+use super::start::{Networks, Weights, start_from, weights_of};
 use super::{Error, Experiment, RunOptions};
 use crate::acoustic::{AcousticModel, AcousticTask};
 use crate::features::Recipe;
 use crate::nn::Runtime;
-use crate::recognise::{Description, Provenance, write_model};
-use crate::train::{self, Checkpoint, Observer, Outcome, Task, train};
+use crate::recognise::{Description, Provenance};
+use crate::train::{self, Checkpoint, Observer, Outcome, Task, train, write_whole};
+
+/// Where a training stands, in its folder.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The digest of the weights that it began with.
+const START: &str = "start.sha256";
 
 /// A trained network.
 pub(super) struct Network {
@@ -23,38 +29,95 @@ pub(super) struct Network {
     pub description: Description,
 }
 
-/// Trains the network of an experiment, unless its run has it already: what another one starts from. Its
-/// `model` is written without language models.
+/// The network of an experiment that another one starts from: trained, unless its run has it already.
+/// What its run has besides is left alone.
 ///
 /// # Errors
 /// Whatever preparing and training give; what was made is kept.
 pub(super) fn train_first(
     experiment: &Experiment,
     options: &RunOptions,
+    chain: &Networks,
     observer: &mut dyn Observer,
-) -> Result<(), Error> {
+) -> Result<Weights, Error> {
+    if experiment.train.epochs == 0 {
+        let (model, _) = begin(experiment, options, chain, observer)?;
+        return Ok(Weights::of(&model));
+    }
     let dir = options.runs.join(&experiment.name);
-    let material = Material::prepare(experiment, options, observer)?;
-    let finished = match Checkpoint::read(&dir.join("train/checkpoint.safetensors"))? {
+    let checkpoint = Checkpoint::read(&dir.join("train").join(CHECKPOINT))?;
+    match checkpoint {
+        None => write_config(experiment, &dir)?,
         Some(Checkpoint { state, .. }) => {
-            state.finished && state.identity == identity(experiment, &material.hash())?
+            let data_hash = content_hash(experiment, options, observer)?;
+            let (_, start) = begin(experiment, options, chain, observer)?;
+            let same = state.identity == identity(experiment, &data_hash)?;
+            if state.finished && same && started_so(&dir, start.as_deref())? {
+                observer.note(&format!("{} is trained", experiment.name));
+                let file = dir.join("train/final.safetensors");
+                let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu);
+                let tensors = tensors.map_err(train::Error::from)?;
+                return Ok(Weights::new(tensors, inventories(experiment)?));
+            }
         }
-        None => false,
-    };
-    if finished && dir.join("model").is_dir() {
-        observer.note(&format!("{} is trained", experiment.name));
-        return Ok(());
     }
     observer.note(&format!("training {}", experiment.name));
-    write_config(experiment, &dir)?;
-    let network = train_network(experiment, options, &material, observer)?;
-    Ok(write_model(
-        &dir.join("model"),
-        &network.description,
-        &network.task.model,
-        options.storage,
-        BTreeMap::new(),
-    )?)
+    let material = Material::prepare(experiment, options, observer)?;
+    let network = train_network(experiment, options, &material, chain, observer)?;
+    Ok(Weights::of(&network.task.model))
+}
+
+/// The model before its first step, and the digest of the weights that it starts from, if it does.
+fn begin(
+    experiment: &Experiment,
+    options: &RunOptions,
+    chain: &Networks,
+    observer: &mut dyn Observer,
+) -> Result<(AcousticModel, Option<String>), Error> {
+    let model = AcousticModel::new(
+        &experiment.model,
+        inventories(experiment)?,
+        Recipe::named(&experiment.features.recipe)?.dim(),
+        Runtime::new(experiment.precision),
+        experiment.seed,
+    )?;
+    let Some(start) = &experiment.init_from else {
+        return Ok((model, None));
+    };
+    let weights = weights_of(start, &options.runs, chain)?;
+    start_from(start, &weights, &model, observer)?;
+    Ok((model, Some(weights.digest()?)))
+}
+
+/// Whether what was trained in a run's directory began with the weights of this digest; also where
+/// nothing says what it began with.
+fn started_so(dir: &Path, start: Option<&str>) -> Result<bool, Error> {
+    let path = dir.join("train").join(START);
+    match std::fs::read_to_string(&path) {
+        Ok(found) => Ok(Some(found.trim()) == start),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(source) => Err(Error::File { path, source }),
+    }
+}
+
+/// Notes the weights that a training begins with, and refuses to go on with one that began with others.
+fn note_start(dir: &Path, start: Option<&str>) -> Result<(), Error> {
+    let path = dir.join("train").join(CHECKPOINT);
+    if path.is_file() {
+        return match started_so(dir, start)? {
+            true => Ok(()),
+            false => Err(Error::Train(train::Error::Checkpoint {
+                path,
+                why: "it began with other weights than those that `init-from` gives now; choose another --out or move it away"
+                    .into(),
+            })),
+        };
+    }
+    let note = dir.join("train").join(START);
+    match start {
+        Some(digest) => Ok(write_whole(&note, format!("{digest}\n").as_bytes())?),
+        None => Ok(()),
+    }
 }
 
 /// Trains, going on from whatever an earlier, interrupted run left.
@@ -62,24 +125,16 @@ pub(super) fn train_network(
     experiment: &Experiment,
     options: &RunOptions,
     material: &Material,
+    chain: &Networks,
     observer: &mut dyn Observer,
 ) -> Result<Network, Error> {
-    let runtime = Runtime::new(experiment.precision);
+    let dir = options.runs.join(&experiment.name);
     let train_data = material.data(experiment, &material.train)?;
     let dev_data = material.data(experiment, &material.dev)?;
     for note in train_data.notes.iter().chain(&dev_data.notes) {
         observer.note(note);
     }
-    let model = AcousticModel::new(
-        &experiment.model,
-        material.tokens.clone(),
-        material.recipe.dim(),
-        runtime,
-        experiment.seed,
-    )?;
-    if let Some(start) = &experiment.init_from {
-        start_from(start, &options.runs, &model, observer)?;
-    }
+    let (model, start) = begin(experiment, options, chain, observer)?;
     let task = AcousticTask::new(
         model,
         train_data,
@@ -89,7 +144,10 @@ pub(super) fn train_network(
         material.recipe.dim() / mask_bins(&material.recipe),
     )?
     .with_expected_loss(experiment.expected_loss);
-    let path = runtime.path.to_string();
+    let path = Runtime::new(experiment.precision).path.to_string();
+    if experiment.train.epochs > 0 {
+        note_start(&dir, start.as_deref())?;
+    }
     let outcome = match experiment.train.epochs {
         0 => Outcome {
             evaluation: task.evaluate()?,
@@ -102,7 +160,7 @@ pub(super) fn train_network(
             &train::Plan {
                 config: &experiment.train,
                 seed: experiment.seed,
-                dir: &options.runs.join(&experiment.name).join("train"),
+                dir: &dir.join("train"),
                 identity: &identity(experiment, &material.hash())?,
                 path: &path,
                 allow_other_path: options.allow_other_path,

@@ -12,7 +12,7 @@ use crate::nn::Runtime;
 /// # Errors
 /// A recipe or an architecture that is wrong. Corpora that are not there are lines of the plan.
 pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<String>, Error> {
-    let places = places(options);
+    let places = places(experiment, options);
     let recipe = Recipe::named(&experiment.features.recipe)?;
     let mut lines = vec![
         format!("experiment   {}", experiment.name),
@@ -73,8 +73,13 @@ pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<Stri
     if experiment.train.epochs == 0 {
         lines.push("train        nothing: it is measured as it starts".into());
     } else {
+        let there = options.runs.join(&experiment.name);
+        let there = match there.join("train/final.safetensors").is_file() {
+            true => "; a trained network is there, and is taken if it is this one",
+            false => "",
+        };
         lines.push(format!(
-            "train        {} epochs, {} frames a batch",
+            "train        {} epochs, {} frames a batch{there}",
             experiment.train.epochs, experiment.train.batch_frames
         ));
     }

@@ -9,6 +9,8 @@ use super::material::{Material, places, sets};
 use super::measure::{dev_utterances, measure};
 use super::network::{train_first, train_network};
 use super::results::{TrainSet, Tuning, today};
+use super::sets::Places;
+use super::start::Networks;
 use super::{Error, Experiment, LanguageConfig, Results, write_report};
 use crate::decode::{self, Decoder, Method};
 use crate::lm::ngram::NGram;
@@ -31,24 +33,8 @@ pub struct RunOptions {
     pub allow_other_path: bool,
     /// The command line, for the results file.
     pub command: String,
-    /// The folder of the experiment file, where the files that it names may be.
-    pub experiment_dir: Option<PathBuf>,
     /// Storage of the finished model's weights.
     pub storage: Storage,
-}
-
-impl RunOptions {
-    /// A file that an experiment names as `key`: in the data root, or else beside the experiment file.
-    pub(super) fn find(&self, key: &str, file: &Path) -> Result<PathBuf, Error> {
-        let roots = [self.data_root.as_deref(), self.experiment_dir.as_deref()];
-        let mut places = roots.into_iter().flatten().map(|root| root.join(file));
-        places.find(|place| place.is_file()).ok_or_else(|| {
-            Error::Data(format!(
-                "{key}: there is no file {} in the data root or beside the experiment file; give --data-root DIR or set HEARKEN_DATA",
-                file.display()
-            ))
-        })
-    }
 }
 
 /// Runs the last experiment of a chain ([`Experiment::read_chain`]), going on from whatever an earlier,
@@ -65,13 +51,15 @@ pub fn run(
     let Some((experiment, before)) = chain.split_last() else {
         return Err(Error::Data("there is no experiment to run".into()));
     };
+    let mut networks = Networks::new();
     for earlier in before {
-        train_first(earlier, options, observer)?;
+        let network = train_first(earlier, options, &networks, observer)?;
+        networks.insert(earlier.name.clone(), network);
     }
     let dir = options.runs.join(&experiment.name);
     write_config(experiment, &dir)?;
     let material = Material::prepare(experiment, options, observer)?;
-    let network = train_network(experiment, options, &material, observer)?;
+    let network = train_network(experiment, options, &material, &networks, observer)?;
     let runtime = Runtime::new(experiment.precision);
     let model_dir = dir.join("model");
     let others = language_files(experiment, options, &material, observer)?;
@@ -174,12 +162,13 @@ fn language_files(
         return Ok(BTreeMap::new());
     };
     let mut say = |line: &str| observer.note(line);
-    let transcripts = transcripts(experiment, lm, options, &mut say)?;
-    let bytes = lm.ngram(options, &transcripts, &mut say)?;
+    let places = places(experiment, options);
+    let transcripts = transcripts(experiment, lm, &places, &mut say)?;
+    let bytes = lm.ngram(&places, &transcripts, &mut say)?;
     let ngram = NGram::from_bytes("the n-gram", bytes.clone())?;
-    let lexicon = lm.lexicon(&ngram, material.lexicon.as_ref(), options, &mut say)?;
+    let lexicon = lm.lexicon(&ngram, material.lexicon.as_ref(), &places, &mut say)?;
     let mut files = search_files(bytes, &ngram, lexicon.as_ref(), &Tokens::phones());
-    files.extend(lm.recurrent(options)?);
+    files.extend(lm.recurrent(&places)?);
     Ok(files)
 }
 
@@ -187,14 +176,13 @@ fn language_files(
 fn transcripts(
     experiment: &Experiment,
     lm: &LanguageConfig,
-    options: &RunOptions,
+    places: &Places,
     say: &mut dyn FnMut(&str),
 ) -> Result<Transcripts, Error> {
     let mut transcripts = Transcripts::default();
     let Some(domain) = &lm.domain else {
         return Ok(transcripts);
     };
-    let places = places(options);
     for (role, set, part, _) in sets(experiment) {
         let lines = match role {
             "train" if domain.transcripts.contains(&set.name()) => &mut transcripts.train,
@@ -202,8 +190,12 @@ fn transcripts(
             _ => continue,
         };
         let (utterances, _) = places.manifest(&set, say)?;
-        let utterances = utterances.iter().filter(|u| part.holds(&u.id));
-        lines.extend(utterances.map(|u| experiment.normalise.apply(&u.text)));
+        let utterances = part.of(utterances);
+        lines.extend(
+            utterances
+                .iter()
+                .map(|u| experiment.normalise.apply(&u.text)),
+        );
     }
     Ok(transcripts)
 }

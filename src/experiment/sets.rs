@@ -12,10 +12,12 @@ use super::{Error, SetConfig};
 use crate::corpus::{self, Request, Utterance};
 use crate::features::{Copies, ExtractRequest, Recipe, Store, extract};
 
-/// Where corpora are found and where the cache is.
+/// Where corpora and other files are found and where the cache is.
 pub(super) struct Places<'a> {
     /// The folder that holds the corpora.
     pub data_root: Option<&'a Path>,
+    /// The folder of the experiment file.
+    pub folder: &'a Path,
     /// The folder that holds the runs; the cache is in `cache/` there.
     pub runs: &'a Path,
 }
@@ -48,6 +50,21 @@ pub(super) struct Prepared {
 }
 
 impl Places<'_> {
+    /// A file that an experiment names as `key`: in the data root, or else beside the experiment file.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it is in neither.
+    pub fn find(&self, key: &str, file: &Path) -> Result<PathBuf, Error> {
+        let roots = [self.data_root, Some(self.folder)];
+        let mut places = roots.into_iter().flatten().map(|root| root.join(file));
+        places.find(|place| place.is_file()).ok_or_else(|| {
+            Error::Data(format!(
+                "{key}: there is no file {} in the data root or beside the experiment file; give --data-root DIR or set HEARKEN_DATA",
+                file.display()
+            ))
+        })
+    }
+
     /// The folder of a set.
     ///
     /// # Errors
@@ -104,6 +121,37 @@ impl Places<'_> {
         Ok((imported.utterances, key))
     }
 
+    /// The utterances of a part of a set, and the key of its corpus.
+    fn part(
+        &self,
+        set: &SetConfig,
+        part: Part,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(Vec<Utterance>, String), Error> {
+        let (utterances, listing) = self.manifest(set, say)?;
+        let utterances = part.of(utterances);
+        if utterances.is_empty() {
+            return Err(Error::Data(format!(
+                "{} holds no utterances; more recordings, or a larger `data.share` where it is set, would give it some",
+                part.name(set)
+            )));
+        }
+        Ok((utterances, listing))
+    }
+
+    /// What [`Prepared::content`] of a part of a set will be, without its features.
+    pub fn content(
+        &self,
+        set: &SetConfig,
+        part: Part,
+        recipe: &Recipe,
+        copies: &Copies,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<String, Error> {
+        let (utterances, _) = self.part(set, part, say)?;
+        Ok(content(&utterances, recipe, copies))
+    }
+
     /// Extracts the features of a part of a set, unless the cache has them.
     pub fn prepare(
         &self,
@@ -113,18 +161,9 @@ impl Places<'_> {
         copies: &Copies,
         say: &mut dyn FnMut(&str),
     ) -> Result<Prepared, Error> {
-        let (utterances, listing) = self.manifest(set, say)?;
-        let utterances: Vec<Utterance> = utterances
-            .into_iter()
-            .filter(|utterance| part.holds(&utterance.id))
-            .collect();
+        let (utterances, listing) = self.part(set, part, say)?;
         let key = self.store_key(&listing, part, recipe, copies);
         let name = part.name(set);
-        if utterances.is_empty() {
-            return Err(Error::Data(format!(
-                "{name} holds no utterances; where `data.share` is set, a larger one would take some"
-            )));
-        }
         let store = self.store(&name, &key);
         let hours = utterances.iter().map(|u| u.duration).sum::<f64>() / 3600.0;
         if Store::open(&store).is_err() {
@@ -183,7 +222,8 @@ impl Places<'_> {
         ])
     }
 
-    fn cache(&self, kind: &str, file: &str) -> PathBuf {
+    /// A file of the cache.
+    pub fn cache(&self, kind: &str, file: &str) -> PathBuf {
         self.runs.join("cache").join(kind).join(file)
     }
 
@@ -244,20 +284,42 @@ impl Part {
         }
     }
 
-    /// Whether an utterance belongs to the part: decided by a hash of its ID, so that neither the
-    /// order nor the number of utterances matters.
-    pub fn holds(self, id: &str) -> bool {
-        let digest = Sha256::digest(id.as_bytes());
-        let number = digest[..4]
+    /// Those of a set's utterances that belong to the part: decided by a hash of their IDs, so that
+    /// neither the order nor the number of utterances matters. Where a hold-out would take none of a few,
+    /// it takes the first by that hash.
+    pub fn of(self, utterances: Vec<Utterance>) -> Vec<Utterance> {
+        let held_out = match self {
+            Self::Whole => return utterances,
+            Self::Between(from, _) => from,
+            Self::HeldOut(fraction) => fraction,
+        };
+        let first = utterances
             .iter()
-            .fold(0u32, |sum, &byte| (sum << 8) | u32::from(byte));
-        let place = f64::from(number) / (f64::from(u32::MAX) + 1.0);
-        match self {
-            Self::Whole => true,
-            Self::Between(from, to) => (from..to).contains(&place),
-            Self::HeldOut(fraction) => place < fraction,
-        }
+            .map(|u| place(&u.id))
+            .min_by(f64::total_cmp);
+        let held_out = match first {
+            Some(first) if held_out > 0.0 && first >= held_out => first.next_up(),
+            _ => held_out,
+        };
+        let belongs = |utterance: &Utterance| {
+            let place = place(&utterance.id);
+            match self {
+                Self::Whole => true,
+                Self::Between(_, to) => (held_out..to).contains(&place),
+                Self::HeldOut(_) => place < held_out,
+            }
+        };
+        utterances.into_iter().filter(belongs).collect()
     }
+}
+
+/// The place of an ID in `[0, 1)`.
+fn place(id: &str) -> f64 {
+    let digest = Sha256::digest(id.as_bytes());
+    let number = digest[..4]
+        .iter()
+        .fold(0u32, |sum, &byte| (sum << 8) | u32::from(byte));
+    f64::from(number) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// SHA-256 of several parts, each with its length.
@@ -285,26 +347,43 @@ fn create_parent(file: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
 
+    fn numbered(count: usize) -> Vec<Utterance> {
+        let named = |i| Utterance {
+            id: format!("utterance-{i}"),
+            ..utterance("a.wav", "one")
+        };
+        (0..count).map(named).collect()
+    }
+
     #[test]
     fn a_hold_out_splits_every_utterance_to_one_side() {
-        let ids: Vec<String> = (0..2000).map(|i| format!("utterance-{i}")).collect();
-        let held = ids.iter().filter(|id| Part::HeldOut(0.1).holds(id)).count();
-        let kept = Part::Between(0.1, 1.0);
-        let kept = ids.iter().filter(|id| kept.holds(id)).count();
-        assert_eq!(held + kept, ids.len());
+        let held = Part::HeldOut(0.1).of(numbered(2000)).len();
+        let kept = Part::Between(0.1, 1.0).of(numbered(2000)).len();
+        assert_eq!(held + kept, 2000);
         assert!((150..250).contains(&held), "{held}");
     }
 
     #[test]
+    fn a_hold_out_takes_one_of_a_few() {
+        for count in 2..12 {
+            let held = Part::HeldOut(0.01).of(numbered(count));
+            let kept = Part::Between(0.01, 1.0).of(numbered(count));
+            assert_eq!((held.len(), kept.len()), (1, count - 1));
+            assert!(kept.iter().all(|utterance| utterance.id != held[0].id));
+        }
+    }
+
+    #[test]
     fn a_smaller_share_lies_within_a_larger_one() {
-        let ids: Vec<String> = (0..2000).map(|i| format!("utterance-{i}")).collect();
-        let of = |share| {
-            ids.iter()
-                .filter(move |id| Part::Between(0.0, share).holds(id))
-        };
-        assert!((400..600).contains(&of(0.25).count()));
-        assert!(of(0.25).all(|id| Part::Between(0.0, 0.5).holds(id)));
-        assert_eq!(of(1.0).count(), ids.len());
+        let of = |share| Part::Between(0.0, share).of(numbered(2000));
+        assert!((400..600).contains(&of(0.25).len()));
+        let half = of(0.5);
+        assert!(
+            of(0.25)
+                .iter()
+                .all(|u| half.iter().any(|other| other.id == u.id))
+        );
+        assert_eq!(of(1.0).len(), 2000);
     }
 
     fn utterance(audio: &str, text: &str) -> Utterance {

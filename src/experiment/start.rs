@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::acoustic::{AcousticModel, Initial, initialise_from};
-use crate::recognise::{self, ModelFiles, model_weights, read_description};
-use crate::train::{Observer, average};
+use crate::nn::with_values;
+use crate::recognise::{ModelFiles, model_weights, read_description};
+use crate::text::Tokens;
+use crate::train::{Observer, average, sha256};
 
 /// `init-from`: a name, or a table of names with their weights. A name that ends in `.toml` is an
 /// experiment file, whose network is trained first where it is not there yet; another one is that of a
-/// run in the same folder, of a model in the binary, or a directory.
+/// model in the binary, of a finished run in the same folder, or a directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -84,43 +87,108 @@ impl fmt::Display for Start {
     }
 }
 
-/// Gives `model` the weights that `start` names: of finished runs in `runs`, or else of the models that
-/// the names find. What does not match is noted and keeps its random start.
+/// A trained network: its weights by name, in the names' order, and the inventory of each output.
+pub(super) struct Weights {
+    pub tensors: Vec<(String, Tensor)>,
+    pub tokens: Vec<Tokens>,
+}
+
+/// The networks of a chain that are trained, by the names of their runs.
+pub(super) type Networks = BTreeMap<String, Weights>;
+
+impl Weights {
+    /// Those of a model as they are now.
+    pub fn of(model: &AcousticModel) -> Self {
+        let parameters = model.parameters().iter();
+        Self::new(
+            parameters.map(|(name, value, _)| (name.to_owned(), value.clone())),
+            model.outputs().iter().map(|output| output.tokens.clone()),
+        )
+    }
+
+    pub fn new(
+        tensors: impl IntoIterator<Item = (String, Tensor)>,
+        tokens: impl IntoIterator<Item = Tokens>,
+    ) -> Self {
+        let mut tensors: Vec<_> = tensors.into_iter().collect();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        Self {
+            tensors,
+            tokens: tokens.into_iter().collect(),
+        }
+    }
+
+    /// A hash of every weight.
+    pub fn digest(&self) -> Result<String, Error> {
+        let mut lines = Vec::new();
+        for (name, tensor) in &self.tensors {
+            let bytes = with_values(tensor, |values| {
+                values
+                    .iter()
+                    .flat_map(|x| x.to_le_bytes())
+                    .collect::<Vec<u8>>()
+            })?;
+            lines.push(format!("{name} {}", sha256(&bytes)));
+        }
+        Ok(sha256(lines.join("\n").as_bytes()))
+    }
+}
+
+/// The weights that `start` names: of networks of the chain, or else of the models in the binary, the
+/// runs in `runs` or the directories that the names find.
 ///
 /// # Errors
-/// A model that is not there or damaged, or nothing of which matches; models of a mean that differ in
-/// their shapes or tokens.
+/// A model that is not there or damaged; networks of a mean that differ in their shapes or tokens.
+pub(super) fn weights_of(start: &Start, runs: &Path, chain: &Networks) -> Result<Weights, Error> {
+    let mut networks: Vec<(f64, Vec<(String, Tensor)>)> = Vec::new();
+    let mut tokens = Vec::new();
+    for (name, weight) in start.parts() {
+        let weights = match chain.get(name) {
+            Some(known) => Weights::new(known.tensors.clone(), known.tokens.clone()),
+            None => read(name, runs)?,
+        };
+        if let Some((_, first)) = networks.first() {
+            let shapes = |tensors: &[(String, Tensor)]| -> Vec<(String, Vec<usize>)> {
+                let shape =
+                    |(name, tensor): &(String, Tensor)| (name.clone(), tensor.dims().to_vec());
+                tensors.iter().map(shape).collect()
+            };
+            if shapes(first) != shapes(&weights.tensors) || tokens != weights.tokens {
+                return Err(Error::Data(format!(
+                    "init-from: {name} is not of the architecture and the tokens of {}: a mean is one of networks that were trained one from another",
+                    start.parts()[0].0
+                )));
+            }
+        }
+        tokens = weights.tokens;
+        networks.push((weight, weights.tensors));
+    }
+    Ok(Weights::new(average(&networks)?, tokens))
+}
+
+fn read(name: &str, runs: &Path) -> Result<Weights, Error> {
+    let of_run = runs.join(name).join("model");
+    let files = match ModelFiles::find(name) {
+        Err(_) if of_run.is_dir() => ModelFiles::Directory(of_run),
+        found => found?,
+    };
+    let tokens = read_description(&files)?.tokens;
+    Ok(Weights::new(model_weights(&files)?, tokens))
+}
+
+/// Gives `model` the weights that `start` names. What does not match is noted and keeps its random start.
+///
+/// # Errors
+/// Nothing of them matches.
 pub(super) fn start_from(
     start: &Start,
-    runs: &Path,
+    weights: &Weights,
     model: &AcousticModel,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    let mut tokens = Vec::new();
-    let mut networks = Vec::new();
-    for (name, weight) in start.parts() {
-        let of_run = runs.join(name).join("model");
-        let files = match of_run.is_dir() {
-            true => ModelFiles::Directory(of_run),
-            false => ModelFiles::find(name)?,
-        };
-        let these = read_description(&files)?.tokens;
-        if networks.is_empty() {
-            tokens = these;
-        } else if tokens != these {
-            return Err(Error::Recognise(recognise::Error::Model {
-                model: files.name(),
-                what: "its tokens are not those of the other networks of the mean".into(),
-            }));
-        }
-        let mut weights = model_weights(&files)?;
-        weights.sort_by(|a, b| a.0.cmp(&b.0));
-        networks.push((weight, weights));
-    }
-    let tensors = average(&networks)?;
     let initial = Initial {
-        tensors: &tensors,
-        tokens: tokens.iter().collect(),
+        tensors: &weights.tensors,
+        tokens: weights.tokens.iter().collect(),
     };
     for mismatch in initialise_from(model, &initial)? {
         observer.note(&format!("starting from {start}: {mismatch}"));

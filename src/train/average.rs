@@ -13,6 +13,16 @@ pub fn average(snapshots: &[(f64, Vec<(String, Tensor)>)]) -> Result<Vec<(String
     let Some((_, first)) = snapshots.first() else {
         return Err(Error::Config("there are no weights to average".into()));
     };
+    if let Some((_, other)) = snapshots
+        .iter()
+        .find(|(_, other)| other.len() != first.len())
+    {
+        return Err(Error::Config(format!(
+            "weights to average are {} matrices in one network and {} in another",
+            first.len(),
+            other.len()
+        )));
+    }
     let whole: f64 = snapshots.iter().map(|(weight, _)| weight).sum();
     let mut mean = Vec::with_capacity(first.len());
     for (index, (name, tensor)) in first.iter().enumerate() {
