@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""What it is worth to adapt the English model to a speaker: `adapt-english.toml` on every second utterance of a dev speaker, the others
-decoded with what comes out; then the other way round, so that each utterance is heard by a model that knows its speaker and not it.
+"""What it is worth to adapt the English model to a speaker of the dev sets, with `adapt-english.toml`.
 
-    python3 experiments/speakers.py HEARKEN MODEL_DIR DATA OUT.json MANIFEST... [-- --set KEY=VALUE...]
+    python3 experiments/speakers.py HEARKEN MODEL_DIR DATA OUT.json MANIFEST... [--own-words] [--set KEY=VALUE...]
+
+It learns from every second utterance of a speaker, and what comes out hears the others; then the other way round, so that each
+utterance is heard by a model that knows its speaker and not it. With `--own-words` no transcript is needed: it learns from all
+utterances of a speaker with the words that the model as it ships hears in them, and hears them again.
 
 MODEL_DIR is the model as it ships, MANIFEST the dev sets as `hearken corpus import` or `hearken run` leave them, DATA a folder for
-recordings and runs. The epoch is the one that is best on what was learnt, as there is nothing else to choose it on; each set is compared with the model as it
-ships (`hearken score --against`, paired bootstrap over utterances).
+recordings and runs. The epoch is the one that is best on what was learnt, as there is nothing else to choose it on; each set is
+compared with the model as it ships (`hearken score --against`, paired bootstrap over utterances).
 """
 
+import argparse
 import collections
 import json
 import pathlib
@@ -54,31 +58,40 @@ def heard(hearken, shipped, weights, utterances, scratch):
 
 
 def main():
-    arguments, settings = sys.argv[1:], []
-    if "--" in arguments:
-        at = arguments.index("--")
-        arguments, settings = arguments[:at], [setting for setting in arguments[at + 1 :] if setting != "--set"]
-    hearken, shipped, work, out, *manifests = arguments
-    shipped, work = pathlib.Path(shipped), pathlib.Path(work)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("hearken")
+    parser.add_argument("shipped", type=pathlib.Path)
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("manifests", nargs="+")
+    parser.add_argument("--own-words", action="store_true")
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    arguments = parser.parse_args()
+    hearken, shipped, work = arguments.hearken, arguments.shipped, arguments.work
     scratch = pathlib.Path(tempfile.mkdtemp(dir=work))
     rows = []
-    for manifest, said in zip(manifests, references(manifests, scratch / "all"), strict=True):
+    for manifest, said in zip(arguments.manifests, references(arguments.manifests, scratch / "all"), strict=True):
         name = pathlib.Path(manifest).stem.rsplit("-", 1)[0]
+        adapted, before = scratch / "adapted.hyp", scratch / "shipped.hyp"
+        before.write_text(ask(hearken, "transcribe", "--model", shipped, "--manifest", manifest))
+        own = {id: words.strip() for id, _, words in (line.partition(" ") for line in open(before))}
         speakers = collections.defaultdict(list)
         for line in open(manifest):
             utterance = json.loads(line)
             utterance["audio"] = str((pathlib.Path(manifest).parent / utterance["audio"]).resolve())
+            if arguments.own_words:
+                utterance["text"] = own[utterance["id"]]
             speakers[utterance["speaker"]].append(utterance)
-        lines = []
+        lines, seconds = [], []
         for speaker, utterances in speakers.items():
-            for half in (0, 1):
-                learnt = utterances[half::2]
-                weights = adapt(hearken, work, f"{name}-{speaker}-{half}", learnt, settings)
-                lines.append(heard(hearken, shipped, weights, utterances[1 - half :: 2], scratch))
-        adapted, before = scratch / "adapted.hyp", scratch / "shipped.hyp"
+            halves = [(utterances[::2], utterances[1::2]), (utterances[1::2], utterances[::2])]
+            if arguments.own_words:
+                halves = [([utterance for utterance in utterances if utterance["text"]], utterances)]
+            for number, (learnt, others) in enumerate(halves):
+                seconds.append(sum(utterance["duration"] for utterance in learnt))
+                weights = adapt(hearken, work, f"{name}-{speaker}-{number}", learnt, arguments.settings)
+                lines.append(heard(hearken, shipped, weights, others, scratch))
         adapted.write_text("".join(lines))
-        before.write_text(ask(hearken, "transcribe", "--model", shipped, "--manifest", manifest))
-        seconds = [sum(u["duration"] for u in utterances) / 2 for utterances in speakers.values()]
         row = {
             "set": name,
             "speakers": len(speakers),
@@ -86,11 +99,11 @@ def main():
             "shipped": compared(hearken, said, before, None)["wer"],
             "adapted": compared(hearken, said, adapted, before),
         }
-        print(name, json.dumps(row["shipped"]), json.dumps(row["adapted"]), file=sys.stderr, flush=True)
+        print(name, json.dumps(row), file=sys.stderr, flush=True)
         rows.append(row)
     shutil.rmtree(scratch)
-    results = {"command": "python3 experiments/speakers.py HEARKEN MODEL_DIR DATA OUT MANIFEST MANIFEST", "settings": settings, "sets": rows}
-    pathlib.Path(out).write_text(json.dumps(results, indent=1) + "\n")
+    command = "python3 experiments/speakers.py HEARKEN MODEL_DIR DATA OUT MANIFEST MANIFEST" + arguments.own_words * " --own-words"
+    arguments.out.write_text(json.dumps({"command": command, "settings": arguments.settings, "sets": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -437,8 +437,12 @@ fn the_ablations_stand_in_their_file() {
 /// What a speaker's own recordings are worth: the table, and what the README says of it.
 #[test]
 fn the_adapted_speakers_stand_in_their_file() {
-    let found = json("experiments/speakers.results.json");
-    let sets = found["sets"].as_array().unwrap();
+    let files = ["speakers", "speakers-own-words"];
+    let found = files.map(|name| json(&format!("experiments/{name}.results.json")));
+    let sets: Vec<_> = found
+        .iter()
+        .flat_map(|f| f["sets"].as_array().unwrap())
+        .collect();
     let text = readme_of_experiments();
     let rows = table_rows(text.split("| speakers |").nth(1).unwrap());
     assert_eq!(rows.len(), sets.len());
@@ -446,7 +450,8 @@ fn the_adapted_speakers_stand_in_their_file() {
     let readme = text_of("README.md");
     for ((line, cells), set) in rows.iter().zip(sets) {
         let name = set["set"].as_str().unwrap();
-        assert_eq!(cells[0], format!("{name}, {}", set["speakers"]), "{line}");
+        let speakers = cells[0].trim_end_matches(", with its own words");
+        assert_eq!(speakers, format!("{name}, {}", set["speakers"]), "{line}");
         let seconds = &set["seconds"];
         assert_eq!(cells[1], format!("{} to {}", seconds[0], seconds[1]));
         let adapted = &set["adapted"];
@@ -454,10 +459,8 @@ fn the_adapted_speakers_stand_in_their_file() {
             [&set["shipped"], &adapted["wer"]].map(|w| format!("{:.2}%", percent(w)));
         assert_eq!([cells[2], cells[3]], [&before, &after], "{line}");
         assert_eq!(cells[4], difference(&adapted["difference"]), "{line}");
-        assert!(
-            readme.contains(&before) && readme.contains(&after),
-            "{line}"
-        );
+        let told = readme.contains(&before) && readme.contains(&after);
+        assert!(told || speakers != cells[0], "{line}");
     }
 }
 
