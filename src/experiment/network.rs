@@ -48,15 +48,14 @@ pub(super) fn train_first(
     let checkpoint = Checkpoint::read(&dir.join("train").join(CHECKPOINT))?;
     match checkpoint {
         None => write_config(experiment, &dir)?,
-        Some(Checkpoint { state, .. }) => {
+        Some(found) => {
             let data_hash = content_hash(experiment, options, observer)?;
             let (_, start) = begin(experiment, options, chain, observer)?;
-            let same = state.identity == identity(experiment, &data_hash)?;
-            if state.finished && same && started_so(&dir, start.as_deref())? {
+            let same = found.state.identity == identity(experiment, &data_hash)?;
+            if found.state.finished && same && began_with(&dir, &start)? {
                 observer.note(&format!("{} is trained", experiment.name));
-                let file = dir.join("train/final.safetensors");
-                let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu);
-                let tensors = tensors.map_err(train::Error::from)?;
+                let model = found.under("model.");
+                let tensors = model.map(|(name, tensor)| (name.to_owned(), tensor.clone()));
                 return Ok(Weights::new(tensors, inventories(experiment)?));
             }
         }
@@ -67,13 +66,13 @@ pub(super) fn train_first(
     Ok(Weights::of(&network.task.model))
 }
 
-/// The model before its first step, and the digest of the weights that it starts from, if it does.
+/// The model before its first step, and the digest of the weights that it starts from: empty if there are none.
 fn begin(
     experiment: &Experiment,
     options: &RunOptions,
     chain: &Networks,
     observer: &mut dyn Observer,
-) -> Result<(AcousticModel, Option<String>), Error> {
+) -> Result<(AcousticModel, String), Error> {
     let model = AcousticModel::new(
         &experiment.model,
         inventories(experiment)?,
@@ -82,41 +81,38 @@ fn begin(
         experiment.seed,
     )?;
     let Some(start) = &experiment.init_from else {
-        return Ok((model, None));
+        return Ok((model, String::new()));
     };
     let weights = weights_of(start, &options.runs, chain)?;
     start_from(start, &weights, &model, observer)?;
-    Ok((model, Some(weights.digest()?)))
+    Ok((model, weights.digest()?))
 }
 
 /// Whether what was trained in a run's directory began with the weights of this digest; also where
 /// nothing says what it began with.
-fn started_so(dir: &Path, start: Option<&str>) -> Result<bool, Error> {
+fn began_with(dir: &Path, start: &str) -> Result<bool, Error> {
     let path = dir.join("train").join(START);
     match std::fs::read_to_string(&path) {
-        Ok(found) => Ok(Some(found.trim()) == start),
+        Ok(found) => Ok(found.trim() == start),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(source) => Err(Error::File { path, source }),
     }
 }
 
 /// Notes the weights that a training begins with, and refuses to go on with one that began with others.
-fn note_start(dir: &Path, start: Option<&str>) -> Result<(), Error> {
+fn note_start(dir: &Path, start: &str) -> Result<(), Error> {
     let path = dir.join("train").join(CHECKPOINT);
-    if path.is_file() {
-        return match started_so(dir, start)? {
-            true => Ok(()),
-            false => Err(Error::Train(train::Error::Checkpoint {
-                path,
-                why: "it began with other weights than those that `init-from` gives now; choose another --out or move it away"
-                    .into(),
-            })),
-        };
+    if !path.is_file() {
+        let note = dir.join("train").join(START);
+        return Ok(write_whole(&note, format!("{start}\n").as_bytes())?);
     }
-    let note = dir.join("train").join(START);
-    match start {
-        Some(digest) => Ok(write_whole(&note, format!("{digest}\n").as_bytes())?),
-        None => Ok(()),
+    match began_with(dir, start)? {
+        true => Ok(()),
+        false => Err(Error::Train(train::Error::Checkpoint {
+            path,
+            why: "it began with other weights than those that `init-from` gives now; choose another --out or move it away"
+                .into(),
+        })),
     }
 }
 
@@ -146,7 +142,7 @@ pub(super) fn train_network(
     .with_expected_loss(experiment.expected_loss);
     let path = Runtime::new(experiment.precision).path.to_string();
     if experiment.train.epochs > 0 {
-        note_start(&dir, start.as_deref())?;
+        note_start(&dir, &start)?;
     }
     let outcome = match experiment.train.epochs {
         0 => Outcome {
