@@ -6,7 +6,7 @@ compared with the model as it is (paired bootstrap over utterances). No weight i
 
 MANIFEST are the dev sets as `hearken corpus import` or `hearken run` leave them, DATA the folder of the corpora, whose texts
 n-grams of other orders are estimated from. The second MODEL_DIR has the same network before it was stored in 8 bits
-(`hearken run experiments/english-average.toml --set name=english-unrounded` into the same folder of runs), RNN_DIR is an LSTM
+(`hearken run experiments/english-average.toml --set name=english-unrounded --set 'data.test=[]'` into the same folder of runs), RNN_DIR is an LSTM
 that was trained for longer (`rnnlm/english-longer.toml`, then `english-everyday.toml`). About an hour on two cores.
 """
 
