@@ -14,11 +14,10 @@ import argparse
 import json
 import lzma
 import pathlib
-import shutil
 import sys
 import tempfile
 
-from figures import ask, compared, heard, references, relist, variant
+from figures import WEIGHTS, ask, compared, heard, references, variant, with_network
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("hearken")
@@ -51,10 +50,7 @@ def setting(name, **settings):
 
 row("as it ships", arguments.model)
 if arguments.unrounded:
-    copy, weights = variant(arguments.model, work / "unrounded", {}), "model.safetensors"
-    shutil.copy(arguments.unrounded / weights, copy)
-    relist(copy, weights)
-    row("the network's weights in f32", copy)
+    row("the network's weights in f32", with_network(arguments.model, work / "unrounded", arguments.unrounded / WEIGHTS))
 setting("phones alone", combine=0.0)
 setting("characters at 0.15", combine=0.15)
 setting("characters at 0.5", combine=0.5)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+WEIGHTS = "model.safetensors"
 ENGLISH = ["--normalise", "english"]
 
 
@@ -57,6 +58,14 @@ def relist(model, file):
     if not found:
         sys.exit(f"{model}/model.toml does not list {file}")
     (model / "model.toml").write_text(description)
+
+
+def with_network(model, copy, weights):
+    """A copy of a model with the network of another file."""
+    shutil.copytree(model, copy)
+    shutil.copyfile(weights, copy / WEIGHTS)
+    relist(copy, WEIGHTS)
+    return copy
 
 
 def references(manifests, out):

@@ -21,10 +21,9 @@ import subprocess
 import sys
 import tempfile
 
-from figures import ask, compared, references, relist
+from figures import WEIGHTS, ask, compared, references, with_network
 
 EXPERIMENT = pathlib.Path(__file__).with_name("adapt-english.toml")
-WEIGHTS = "model.safetensors"
 
 
 def adapt(hearken, work, name, utterances, settings):
@@ -49,9 +48,7 @@ def heard(hearken, shipped, weights, utterances, scratch):
     """The shipped model with other weights hears some utterances: lines of id and words."""
     model = scratch / "model"
     shutil.rmtree(model, ignore_errors=True)
-    shutil.copytree(shipped, model)
-    shutil.copyfile(weights, model / WEIGHTS)
-    relist(model, WEIGHTS)
+    with_network(shipped, model, weights)
     manifest = scratch / "half.jsonl"
     manifest.write_text("".join(json.dumps(utterance) + "\n" for utterance in utterances))
     return ask(hearken, "transcribe", "--model", model, "--manifest", manifest)

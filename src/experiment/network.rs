@@ -48,17 +48,19 @@ pub(super) fn train_first(
     let checkpoint = Checkpoint::read(&dir.join("train").join(CHECKPOINT))?;
     match checkpoint {
         None => write_config(experiment, &dir)?,
-        Some(found) => {
+        Some(found) if found.state.finished => {
             let data_hash = content_hash(experiment, options, observer)?;
-            let (_, start) = begin(experiment, options, chain, observer)?;
-            let same = found.state.identity == identity(experiment, &data_hash)?;
-            if found.state.finished && same && began_with(&dir, &start)? {
-                observer.note(&format!("{} is trained", experiment.name));
-                let model = found.under("model.");
-                let tensors = model.map(|(name, tensor)| (name.to_owned(), tensor.clone()));
-                return Ok(Weights::new(tensors, inventories(experiment)?));
+            if found.state.identity == identity(experiment, &data_hash)? {
+                let (_, start) = begin(experiment, options, chain, observer)?;
+                if began_with(&dir, &start)? {
+                    observer.note(&format!("{} is trained", experiment.name));
+                    let model = found.under("model.");
+                    let tensors = model.map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+                    return Ok(Weights::new(tensors, inventories(experiment)?));
+                }
             }
         }
+        Some(_) => {}
     }
     observer.note(&format!("training {}", experiment.name));
     let material = Material::prepare(experiment, options, observer)?;
