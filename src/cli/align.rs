@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use super::transcribe::{Format, Job, id, in_groups, listed, model_name, named, windows, written};
+use super::recordings::{Job, in_groups, listed, model_name, named};
+use super::written::{Format, written};
 use crate::nn::Precision;
 use crate::recognise::{
     LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript, read_lexicon,
@@ -88,17 +89,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     in_groups(
         &jobs,
         |(job, text)| {
-            let (windows, mut notices) = windows(job, &recogniser)?;
+            let (windows, mut notices) = job.windows(&recogniser)?;
             let mut transcript = recogniser
                 .align(windows, text, output, lexicon.as_ref())
-                .map_err(|error| named(error.into(), &id(job)))?;
+                .map_err(|error| named(error.into(), &job.id()))?;
             notices.append(&mut transcript.notices);
             transcript.notices = notices;
             Ok(transcript)
         },
         |(job, _), transcript| {
             for doubtful in doubtful(transcript, args.doubt) {
-                eprintln!("{}: {doubtful}", id(job));
+                eprintln!("{}: {doubtful}", job.id());
             }
             match args.format {
                 Format::Text => lines(transcript),

@@ -10,11 +10,13 @@ mod features;
 mod lexicon;
 mod lm;
 mod log;
+mod recordings;
 mod report;
 mod run;
 mod score;
 mod transcribe;
 mod tune;
+mod written;
 
 use std::io::Write;
 use std::process::ExitCode;

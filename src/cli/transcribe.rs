@@ -1,23 +1,21 @@
 //! `hearken transcribe`.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Write};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde_json::json;
 
 use super::Failure;
-use crate::audio::{self, Blocks, Notice};
-use crate::corpus::{self, Kind, Request, Utterance};
+use super::recordings::{Job, in_groups, listed, model_name, named};
+use super::written::{Format, decoded_tokens, milliseconds, words, written};
+use crate::audio;
 use crate::decode::HotPhrase;
 use crate::nn::Precision;
 use crate::recognise::{
-    Description, LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Segment, Settings,
-    Transcript, Windows, ctm, ctm_words, embedded_names, read_description, srt, stm, textgrid, trn,
-    vtt,
+    Description, LanguageChoice, ModelFiles, Recogniser, Segment, Settings, Transcript, ctm_words,
+    read_description,
 };
-use crate::text::Tokens;
 
 /// Turn recordings into words.
 ///
@@ -80,40 +78,6 @@ pub struct Args {
     allow_commands: bool,
 }
 
-/// The formats of the output.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-pub enum Format {
-    /// Words.
-    Text,
-    /// One JSON object a line.
-    Json,
-    /// NIST's CTM: a word a line with its times and confidence, for `sclite`.
-    Ctm,
-    /// NIST's STM: a line for each stretch between quiet places, a reference for `sclite`.
-    Stm,
-    /// NIST's trn: `words (ID)`, for `sclite`.
-    Trn,
-    /// SubRip subtitles, of one recording.
-    Srt,
-    /// WebVTT subtitles, of one recording.
-    Vtt,
-    /// A Praat TextGrid with words and tokens, of one recording.
-    Textgrid,
-}
-
-impl Format {
-    /// Whether it is a document of its own that holds one recording.
-    pub fn is_document(self) -> bool {
-        matches!(self, Self::Srt | Self::Vtt | Self::Textgrid)
-    }
-}
-
-/// One thing to recognise.
-pub enum Job {
-    File(PathBuf),
-    Utterance(Utterance),
-}
-
 /// Transcribes all recordings, past those that fail; fails in the end if any did.
 pub fn run(args: Args) -> Result<(), Failure> {
     let name = model_name(args.model.as_deref())?;
@@ -170,66 +134,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     )
 }
 
-/// Works on recordings in parallel and prints what `print` makes of each, in their order, past those that
-/// fail; fails in the end if any did. In groups, so that results come as they are ready and memory stays
-/// bounded.
-pub fn in_groups<J: Sync>(
-    jobs: &[J],
-    work: impl Fn(&J) -> Result<Transcript, Failure> + Sync,
-    mut print: impl FnMut(&J, &Transcript) -> String,
-) -> Result<(), Failure> {
-    let mut failed = 0;
-    let mut out = std::io::stdout().lock();
-    for group in jobs.chunks(2 * rayon::current_num_threads()) {
-        let results: Vec<Result<Transcript, Failure>> = group.par_iter().map(&work).collect();
-        for (job, result) in group.iter().zip(results) {
-            match result {
-                Ok(transcript) => {
-                    out.write_all(print(job, &transcript).as_bytes())?;
-                    out.flush()?;
-                }
-                Err(failure) if jobs.len() == 1 => return Err(failure),
-                Err(failure) => {
-                    failed += 1;
-                    eprintln!("hearken: {}", failure.to_string().replace('\n', " "));
-                }
-            }
-        }
-    }
-    match failed {
-        0 => Ok(()),
-        _ => Err(format!("{failed} of {} recordings failed", jobs.len()).into()),
-    }
-}
-
-/// A recording in a format; as text its words.
-pub fn written(
-    format: Format,
-    job: &Job,
-    transcript: &Transcript,
-    tokens: &Tokens,
-    model: &str,
-) -> String {
-    match format {
-        Format::Text => transcript.text.clone() + "\n",
-        Format::Json => object(job, transcript, tokens, model).to_string() + "\n",
-        Format::Ctm => ctm(&stem(job), transcript),
-        Format::Stm => stm(&stem(job), transcript),
-        Format::Trn => trn(&stem(job), transcript),
-        Format::Srt => srt(transcript),
-        Format::Vtt => vtt(transcript),
-        Format::Textgrid => textgrid(transcript, tokens),
-    }
-}
-
-/// The model that is named, or else the first in the binary.
-pub fn model_name(given: Option<&str>) -> Result<String, Failure> {
-    let name = given.or_else(|| embedded_names().next());
-    Ok(name
-        .ok_or("there is no model in this binary: give --model DIR")?
-        .to_owned())
-}
-
 /// Reads a file of hot phrases, normalised as the model's transcripts are.
 fn hot_words(path: &Path, description: &Description) -> Result<Vec<HotPhrase>, Failure> {
     let text =
@@ -266,61 +170,18 @@ fn jobs(args: &Args) -> Result<Vec<Job>, Failure> {
     Ok(utterances.into_iter().map(Job::Utterance).collect())
 }
 
-/// The utterances of a Kaldi data directory or a manifest.
-pub fn listed(
-    data: Option<&PathBuf>,
-    manifest: Option<&PathBuf>,
-    allow_commands: bool,
-    need_text: bool,
-) -> Result<Vec<Utterance>, Failure> {
-    if let Some(dir) = data {
-        let mut request = Request::new(Kind::Kaldi, dir, None);
-        request.allow_commands = allow_commands;
-        request.need_text = need_text;
-        let imported = corpus::import(&request)?;
-        for warning in &imported.warnings {
-            eprintln!("{warning}");
-        }
-        return Ok(imported.utterances);
-    }
-    match manifest {
-        Some(manifest) => Ok(corpus::read_manifest(manifest)?),
-        None => Ok(Vec::new()),
-    }
-}
-
 fn recognise(
     recogniser: &Recogniser,
     job: &Job,
     n_best: usize,
     heard: &mut dyn FnMut(&Segment),
 ) -> Result<Transcript, Failure> {
-    let (windows, notices) = windows(job, recogniser)?;
+    let (windows, notices) = job.windows(recogniser)?;
     let mut transcript = recogniser
         .recognise_as_it_comes(windows, n_best, heard)
-        .map_err(|error| named(error.into(), &id(job)))?;
+        .map_err(|error| named(error.into(), &job.id()))?;
     transcript.notices.splice(0..0, notices);
     Ok(transcript)
-}
-
-/// The windows of a recording, and what was done to it before it was cut.
-pub fn windows(job: &Job, recogniser: &Recogniser) -> Result<(Windows, Vec<Notice>), Failure> {
-    let features = &recogniser.description().features;
-    let rate = features.sample_rate();
-    let blocks = match job {
-        Job::File(path) if path == Path::new("-") => {
-            Blocks::from_wav(std::io::stdin(), "standard input", rate)
-        }
-        Job::File(path) => Blocks::open(path, rate),
-        Job::Utterance(utterance) => {
-            let decoded = corpus::load_audio(utterance, rate)
-                .map_err(|error| named(error.into(), &utterance.id))?;
-            let windows = Windows::of(decoded.waveform, features);
-            return Ok((windows, decoded.notices));
-        }
-    };
-    let blocks = blocks.map_err(|error| named(error.into(), &id(job)))?;
-    Ok((recogniser.windows(blocks), Vec::new()))
 }
 
 /// Prints each part of a recording as soon as its words are certain.
@@ -334,7 +195,7 @@ fn stream(
     let mut written = Ok(());
     let mut heard = |segment: &Segment| {
         let part = match format {
-            Format::Ctm => ctm_words(&stem(job), &segment.words),
+            Format::Ctm => ctm_words(&job.stem(), &segment.words),
             Format::Json => {
                 let (start, end) = (segment.start, segment.start + segment.seconds);
                 json!({
@@ -396,50 +257,15 @@ impl Progress {
     }
 }
 
-/// The failure with the recording's name in front, unless it says the name itself.
-pub fn named(failure: Failure, name: &str) -> Failure {
-    let message = failure.to_string();
-    if message.contains(name) {
-        failure
-    } else {
-        format!("{name}: {message}").into()
-    }
-}
-
 /// Says what was done to recordings on the way in, each thing once.
 fn say_once(said: &mut BTreeSet<String>, job: &Job, transcript: &Transcript) {
     for notice in &transcript.notices {
         let notice = notice.to_string();
         if !said.contains(&notice) {
-            eprintln!("{}: {notice}", id(job));
+            eprintln!("{}: {notice}", job.id());
             said.insert(notice);
         }
     }
-}
-
-pub fn id(job: &Job) -> String {
-    match job {
-        Job::File(path) => path.display().to_string(),
-        Job::Utterance(utterance) => utterance.id.clone(),
-    }
-}
-
-/// What references call a recording: a file by its stem.
-fn stem(job: &Job) -> String {
-    match job {
-        Job::File(path) => path
-            .file_stem()
-            .unwrap_or(path.as_os_str())
-            .display()
-            .to_string(),
-        Job::Utterance(utterance) => utterance.id.clone(),
-    }
-}
-
-/// The inventory of the output that is decoded.
-fn decoded_tokens(recogniser: &Recogniser) -> &Tokens {
-    let description = recogniser.description();
-    &description.tokens[description.decode.output]
 }
 
 fn line(job: &Job, text: &str, alone: bool) -> String {
@@ -448,81 +274,4 @@ fn line(job: &Job, text: &str, alone: bool) -> String {
         Job::File(path) => format!("{}\t{text}", path.display()),
         Job::Utterance(utterance) => format!("{} {text}", utterance.id).trim_end().to_owned(),
     }
-}
-
-/// A recording as an object of JSON; `tokens` are those that its words are made of.
-fn object(job: &Job, transcript: &Transcript, tokens: &Tokens, model: &str) -> serde_json::Value {
-    let symbols = tokens.symbols();
-    let segments: Vec<serde_json::Value> = transcript
-        .segments
-        .iter()
-        .map(|segment| {
-            let hypotheses: Vec<serde_json::Value> = segment
-                .hypotheses
-                .iter()
-                .map(|h| {
-                    json!({
-                        "text": h.text,
-                        "score": h.score,
-                        "parts": {
-                            "output": h.parts.output,
-                            "combined": h.parts.combined,
-                            "lm": h.parts.lm,
-                            "rescoring": h.parts.rescoring,
-                            "words": h.words.len(),
-                        },
-                    })
-                })
-                .collect();
-            json!({ "start": segment.start, "seconds": segment.seconds, "nbest": hypotheses })
-        })
-        .collect();
-    let words = words(transcript.words(), symbols);
-    let key = match job {
-        Job::File(_) => "file",
-        Job::Utterance(_) => "id",
-    };
-    let notices: Vec<String> = transcript.notices.iter().map(ToString::to_string).collect();
-    json!({
-        key: id(job),
-        "text": transcript.text,
-        "words": words,
-        "seconds": transcript.seconds,
-        "model": model,
-        "segments": segments,
-        "notices": notices,
-    })
-}
-
-fn words<'a>(
-    words: impl Iterator<Item = &'a RecognisedWord>,
-    symbols: &[String],
-) -> Vec<serde_json::Value> {
-    words
-        .map(|RecognisedWord { timed, confidence }| {
-            let tokens: Vec<serde_json::Value> = timed
-                .tokens
-                .iter()
-                .map(|token| {
-                    json!({
-                        "token": symbols[token.token as usize],
-                        "start": milliseconds(token.start),
-                        "end": milliseconds(token.end),
-                    })
-                })
-                .collect();
-            json!({
-                "word": timed.text,
-                "start": milliseconds(timed.start),
-                "end": milliseconds(timed.end),
-                "confidence": confidence,
-                "tokens": tokens,
-            })
-        })
-        .collect()
-}
-
-/// Seconds with three digits.
-fn milliseconds(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
 }
