@@ -5,7 +5,8 @@
     python3 experiments/ablations.py HEARKEN DATA OUT.json [NAME...]
 
 Runs what is not finished yet (17 minutes each alone; give the same command again after an interruption), all rows or those named,
-writes of every finished one the settings, weights, steps, hours, loss and error rates by the best path, and prints a table of them.
+writes of every finished one the settings, weights, steps, hours, loss and error rates by the best path (rows that OUT holds already
+and whose runs are elsewhere stay), and prints a table of them.
 """
 
 import json
@@ -34,6 +35,9 @@ ROWS = {
     "no-dropout": ["model.dropout=0.0"],
     "no-curriculum": ["train.shortest-first=false"],
     "weight-noise": ["train.weight-noise=0.01"],
+    "dither": ["features.recipe=fbank80-stack3-dither"],
+    # Without dither the mean of each utterance takes it away again.
+    "volume": ["features.recipe=fbank80-stack3-dither", "augment.volume.gain=[-20.0, 6.0]"],
     "noise": ["augment.noise.snr=[10.0, 60.0]"],
     "reverberation": ["augment.reverberation={ rt60 = [0.1, 0.5], direct = [3.0, 20.0], share = 0.5 }"],
     "phones-below": [PHONES_BELOW],
@@ -84,12 +88,14 @@ def main():
     for name in names or ROWS:
         run(hearken, data, name)
     runs = pathlib.Path(os.environ.get("HEARKEN_RUNS", "runs"))
-    rows = [found for name in ROWS if (found := facts(name, runs))]
+    out = pathlib.Path(out)
+    known = {row["row"]: row for row in json.loads(out.read_text())["rows"]} if out.is_file() else {}
+    rows = [found for name in ROWS if (found := facts(name, runs) or known.get(name))]
     command = "python3 experiments/ablations.py HEARKEN DATA OUT"
     version = figures.ask(hearken, "--version").split()[-1]
     for row in rows:
         print(f"| {row['row']} | {row['steps']:,} | {row['train_loss']:.3f} / {row['dev_loss']:.3f} |", *rates(row["best_path"]))
-    pathlib.Path(out).write_text(json.dumps({"command": command, "version": version, "rows": rows}, indent=1) + "\n")
+    out.write_text(json.dumps({"command": command, "version": version, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
