@@ -26,8 +26,10 @@ mod map;
 mod marks;
 mod model;
 mod rising;
+mod state;
 
 pub use build::compact;
 pub use expand::expand;
 pub use header::FORMAT;
-pub use model::{Match, NGram, State, is_compact};
+pub use model::{Match, NGram, is_compact};
+pub use state::State;
