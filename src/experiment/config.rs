@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, LanguageConfig, Start};
+use super::{Data, Error, LanguageConfig, SetConfig, Start};
 use crate::acoustic;
-use crate::corpus::Kind;
 use crate::decode;
 use crate::nn::Precision;
 use crate::text::Normalisation;
@@ -65,62 +64,6 @@ fn default_seed() -> u64 {
 
 fn default_precision() -> Precision {
     Precision::Auto
-}
-
-/// The `[data]` table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Data {
-    /// What the model is trained on.
-    pub train: Vec<SetConfig>,
-    /// What everything is chosen on.
-    #[serde(default)]
-    pub dev: Vec<SetConfig>,
-    /// What is measured once, at the end.
-    #[serde(default)]
-    pub test: Vec<SetConfig>,
-    /// The fraction of the training utterances that is held out as dev data when `dev` is empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold_out: Option<f64>,
-    /// The share of the training utterances that is trained on, 1 by default, for a curve over the
-    /// size of the data. A smaller share lies within a larger one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<f64>,
-    /// Pronunciations for outputs of phones, in CMUdict's format: in the data root, or beside the
-    /// experiment file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lexicon: Option<PathBuf>,
-}
-
-/// One corpus, or a split of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SetConfig {
-    /// Which importer reads it.
-    pub corpus: Kind,
-    /// Which split; everything by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub split: Option<String>,
-    /// Its folder, relative to the data root; by default where the corpus unpacks to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-}
-
-impl SetConfig {
-    /// The name of the set in figures and files: `librispeech-dev`, `robotutor`.
-    pub fn name(&self) -> String {
-        let corpus = match &self.path {
-            Some(path) => path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned()),
-            None => None,
-        };
-        let corpus = corpus.unwrap_or_else(|| self.corpus.to_string());
-        match &self.split {
-            Some(split) => format!("{corpus}-{split}"),
-            None => corpus,
-        }
-    }
 }
 
 /// The `[features]` table.
@@ -209,36 +152,7 @@ impl Experiment {
                 "`name` must be usable as the name of a folder".into(),
             ));
         }
-        if self.data.train.is_empty() {
-            return Err(refuse("`data.train` must hold at least one corpus".into()));
-        }
-        match self.data.hold_out {
-            Some(part) if !(part > 0.0 && part < 1.0) => {
-                return Err(refuse("`data.hold-out` must be between 0 and 1".into()));
-            }
-            None if self.data.dev.is_empty() => {
-                return Err(refuse(
-                    "`data.dev` must hold at least one corpus (or set `data.hold-out`)".into(),
-                ));
-            }
-            _ => {}
-        }
-        if let Some(share) = self.data.share
-            && !(share > 0.0 && share <= 1.0)
-        {
-            return Err(refuse("`data.share` must be above 0 and at most 1".into()));
-        }
-        for set in [&self.data.train, &self.data.dev, &self.data.test]
-            .into_iter()
-            .flatten()
-        {
-            if matches!(set.corpus, Kind::Kaldi | Kind::Folder) && set.path.is_none() {
-                return Err(refuse(format!(
-                    "`data`: a corpus of kind `{}` needs its `path`",
-                    set.corpus
-                )));
-            }
-        }
+        self.data.check().map_err(refuse)?;
         self.model
             .check()
             .map_err(|error| refuse(error.to_string()))?;

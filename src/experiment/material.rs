@@ -127,11 +127,12 @@ pub(super) fn sets(experiment: &Experiment) -> Vec<(&'static str, SetConfig, Par
     };
     let mut all = Vec::new();
     let from = hold_out.unwrap_or(0.0);
-    let part = match from + (1.0 - from) * data.share.unwrap_or(1.0) {
-        1.0 if from == 0.0 => Part::Whole,
-        to => Part::Between(from, to),
-    };
     for set in &data.train {
+        let share = set.share.or(data.share).unwrap_or(1.0);
+        let part = match from + (1.0 - from) * share {
+            1.0 if from == 0.0 => Part::Whole,
+            to => Part::Between(from, to),
+        };
         let mut copies = Copies {
             speeds: experiment.augment.speeds.clone(),
             perturbation: experiment.augment.perturbation(),
@@ -176,5 +177,40 @@ fn statistics(recipe: &Recipe, train: &[Prepared]) -> Result<Option<Stats>, Erro
     match train.first() {
         Some(set) => Ok(Some(Store::open(&set.store)?.global_stats().clone())),
         None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_one_set_goes_before_that_of_all() {
+        let experiment: Experiment = toml::from_str(
+            r#"
+name = "shares"
+[data]
+train = [
+    { corpus = "librispeech", split = "train" },
+    { corpus = "kaldi", path = "synthetic", share = 1.0 },
+    { corpus = "ljspeech", share = 0.5 },
+]
+dev = [{ corpus = "librispeech", split = "dev" }]
+share = 0.25
+[features]
+recipe = "fbank80"
+[model]
+layers = 1
+cells = 8
+output = [{ tokens = "characters" }]
+"#,
+        )
+        .unwrap();
+        let parts: Vec<Part> = sets(&experiment).into_iter().map(|set| set.2).collect();
+        let quarter = Part::Between(0.0, 0.25);
+        assert_eq!(
+            parts,
+            [quarter, Part::Whole, Part::Between(0.0, 0.5), Part::Whole]
+        );
     }
 }

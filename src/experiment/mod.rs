@@ -4,6 +4,7 @@ pub mod bench;
 mod budget;
 mod chain;
 mod config;
+mod data;
 mod domain;
 mod identity;
 mod language;
@@ -19,7 +20,8 @@ mod run;
 mod sets;
 mod start;
 
-pub use config::{Data, Experiment, Features, SetConfig};
+pub use config::{Experiment, Features};
+pub use data::{Data, SetConfig};
 pub use domain::DomainConfig;
 pub use language::LanguageConfig;
 pub use measure::dev_utterances;

@@ -1,0 +1,133 @@
+//! The recordings that an experiment names.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::Kind;
+
+/// The `[data]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Data {
+    /// What the model is trained on.
+    pub train: Vec<SetConfig>,
+    /// What everything is chosen on.
+    #[serde(default)]
+    pub dev: Vec<SetConfig>,
+    /// What is measured once, at the end.
+    #[serde(default)]
+    pub test: Vec<SetConfig>,
+    /// The fraction of the training utterances that is held out as dev data when `dev` is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f64>,
+    /// The share of the training utterances that is trained on, 1 by default, for a curve over the
+    /// size of the data. A smaller share lies within a larger one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Pronunciations for outputs of phones, in CMUdict's format: in the data root, or beside the
+    /// experiment file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexicon: Option<PathBuf>,
+}
+
+impl Data {
+    /// All sets.
+    fn sets(&self) -> impl Iterator<Item = &SetConfig> {
+        [&self.train, &self.dev, &self.test].into_iter().flatten()
+    }
+
+    /// Refuses impossible values: what is wrong, with the key.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.train.is_empty() {
+            return Err("`data.train` must hold at least one corpus".into());
+        }
+        match self.hold_out {
+            Some(part) if !(part > 0.0 && part < 1.0) => {
+                return Err("`data.hold-out` must be between 0 and 1".into());
+            }
+            None if self.dev.is_empty() => {
+                return Err(
+                    "`data.dev` must hold at least one corpus (or set `data.hold-out`)".into(),
+                );
+            }
+            _ => {}
+        }
+        let shares = self.sets().map(|set| set.share).chain([self.share]);
+        if !shares.flatten().all(|share| share > 0.0 && share <= 1.0) {
+            return Err("`data.share`, and that of a set, must be above 0 and at most 1".into());
+        }
+        if self
+            .dev
+            .iter()
+            .chain(&self.test)
+            .any(|set| set.share.is_some())
+        {
+            return Err("`share`: sets of `data.dev` and `data.test` are taken whole".into());
+        }
+        for set in self.sets() {
+            if matches!(set.corpus, Kind::Kaldi | Kind::Folder) && set.path.is_none() {
+                return Err(format!(
+                    "`data`: a corpus of kind `{}` needs its `path`",
+                    set.corpus
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One corpus, or a split of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SetConfig {
+    /// Which importer reads it.
+    pub corpus: Kind,
+    /// Which split; everything by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Its folder, relative to the data root; by default where the corpus unpacks to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// The share of it that is trained on, instead of `data.share`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+impl SetConfig {
+    /// The name of the set in figures and files: `librispeech-dev`, `robotutor`.
+    pub fn name(&self) -> String {
+        let corpus = match &self.path {
+            Some(path) => path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned()),
+            None => None,
+        };
+        let corpus = corpus.unwrap_or_else(|| self.corpus.to_string());
+        match &self.split {
+            Some(split) => format!("{corpus}-{split}"),
+            None => corpus,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(more: &str) -> Result<(), String> {
+        let text = format!(
+            "train = [{{ corpus = \"fsdd\", split = \"train\", share = 0.5 }}]\n\
+             dev = [{{ corpus = \"fsdd\", split = \"dev\" }}]\n{more}"
+        );
+        toml::from_str::<Data>(&text).unwrap().check()
+    }
+
+    #[test]
+    fn a_share_is_of_what_is_trained_on() {
+        assert_eq!(checked("share = 0.25"), Ok(()));
+        assert!(checked("share = 0.0").unwrap_err().contains("`data.share`"));
+        let test = "test = [{ corpus = \"fsdd\", split = \"test\", share = 0.5 }]";
+        assert!(checked(test).unwrap_err().contains("taken whole"));
+    }
+}
