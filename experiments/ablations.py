@@ -4,9 +4,9 @@
 
     python3 experiments/ablations.py HEARKEN DATA OUT.json [NAME...]
 
-Runs what is not finished yet (17 minutes each alone; give the same command again after an interruption), all rows or those named,
-writes of every finished one the settings, weights, steps, hours, loss and error rates by the best path (rows that OUT holds already
-and whose runs are elsewhere stay), and prints a table of them.
+Runs the rows that are named, or else those that OUT has not (17 minutes each alone; give the same command again after an
+interruption), writes of every finished one the settings, weights, steps, hours, loss and error rates by the best path, beside the
+rows of these settings that OUT has already, and prints a table of them.
 """
 
 import json
@@ -35,9 +35,9 @@ PHONES_BELOW = 'model.output=[{ tokens = "characters" }, { tokens = "phones", la
 ROWS = {
     "base": [],
     "real-speech-alone": [f"data.train=[{', '.join(REAL)}]", "train.epochs=23"],
-    # Beside a quarter of the real speech, as twelve hours would be beside all of it.
-    "synthetic-half": [with_synthetic(0.5), "train.epochs=12"],
-    "synthetic-whole": [with_synthetic(1.0), "train.epochs=8"],
+    # Beside a quarter of the real speech, as six and twelve hours would be beside all of it; SpecAugment after as much of the run.
+    "synthetic-half": [with_synthetic(0.5), "train.epochs=12", "augment.specaugment.from-epoch=2"],
+    "synthetic-whole": [with_synthetic(1.0), "train.epochs=8", "augment.specaugment.from-epoch=2"],
     "no-specaugment": ["augment.specaugment.from-epoch=99"],
     "no-speeds": ["augment.speeds=[1.0]"],
     "no-dropout": ["model.dropout=0.0"],
@@ -93,11 +93,12 @@ def rates(best_path):
 
 def main():
     hearken, data, out, *names = sys.argv[1:]
-    for name in names or ROWS:
+    out = pathlib.Path(out)
+    rows = json.loads(out.read_text())["rows"] if out.is_file() else []
+    known = {row["row"]: row for row in rows if row["settings"] == ROWS.get(row["row"])}
+    for name in names or [name for name in ROWS if name not in known]:
         run(hearken, data, name)
     runs = pathlib.Path(os.environ.get("HEARKEN_RUNS", "runs"))
-    out = pathlib.Path(out)
-    known = {row["row"]: row for row in json.loads(out.read_text())["rows"]} if out.is_file() else {}
     rows = [found for name in ROWS if (found := facts(name, runs) or known.get(name))]
     command = "python3 experiments/ablations.py HEARKEN DATA OUT"
     version = figures.ask(hearken, "--version").split()[-1]

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Failure;
-use super::recordings::{Job, in_groups, listed, model_name, named};
-use super::written::{Format, written};
+use super::print::{Format, written};
+use super::recordings::{Job, in_groups, listed, named};
+use super::{Failure, model_name};
 use crate::nn::Precision;
 use crate::recognise::{
     LanguageChoice, ModelFiles, RecognisedWord, Recogniser, Settings, Transcript, read_lexicon,

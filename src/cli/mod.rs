@@ -1,4 +1,5 @@
-//! The command line: one file per subcommand, each parses, calls the library and prints.
+//! The command line: one file per subcommand, each parses, calls the library and prints; `recordings` and
+//! `print` are what transcribe and align share.
 //!
 //! Exit status: 0 done; 1 the input or the run failed, with one line on stderr that says what, where
 //! and what to do; 2 usage. Results go to stdout, everything else to stderr.
@@ -10,13 +11,13 @@ mod features;
 mod lexicon;
 mod lm;
 mod log;
+mod print;
 mod recordings;
 mod report;
 mod run;
 mod score;
 mod transcribe;
 mod tune;
-mod written;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::nn::{Path, Precision, Runtime};
+use crate::recognise::embedded_names;
 
 /// Why a command stopped: the one line that stderr gets. Any library error converts into it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -99,6 +101,14 @@ fn runtime(precision: Precision) -> Runtime {
         eprintln!("hearken: {line}");
     }
     runtime
+}
+
+/// The model that is named, or else the first in the binary.
+fn model_name(given: Option<&str>) -> Result<String, Failure> {
+    let name = given.or_else(|| embedded_names().next());
+    Ok(name
+        .ok_or("there is no model in this binary: give --model DIR")?
+        .to_owned())
 }
 
 fn fallback(wanted: Precision, path: Path) -> Option<String> {

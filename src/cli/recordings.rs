@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::Failure;
 use crate::audio::{Blocks, Notice};
 use crate::corpus::{self, Kind, Request, Utterance};
-use crate::recognise::{Recogniser, Transcript, Windows, embedded_names};
+use crate::recognise::{Recogniser, Transcript, Windows};
 
 /// One thing to recognise.
 pub enum Job {
@@ -123,12 +123,4 @@ pub fn named(failure: Failure, name: &str) -> Failure {
     } else {
         format!("{name}: {message}").into()
     }
-}
-
-/// The model that is named, or else the first in the binary.
-pub fn model_name(given: Option<&str>) -> Result<String, Failure> {
-    let name = given.or_else(|| embedded_names().next());
-    Ok(name
-        .ok_or("there is no model in this binary: give --model DIR")?
-        .to_owned())
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Failure;
-use super::recordings::{Job, in_groups, listed, model_name, named};
-use super::written::{Format, decoded_tokens, milliseconds, words, written};
+use super::print::{Format, milliseconds, words, written};
+use super::recordings::{Job, in_groups, listed, named};
+use super::{Failure, model_name};
 use crate::audio;
 use crate::decode::HotPhrase;
 use crate::nn::Precision;
@@ -113,7 +113,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut said = BTreeSet::new();
     let alone = jobs.len() == 1;
     let shows_progress = alone && std::io::stderr().is_terminal();
-    let tokens = decoded_tokens(&recogniser);
+    let tokens = recogniser.description().decoded_tokens();
     in_groups(
         &jobs,
         |job| {
@@ -202,7 +202,7 @@ fn stream(
                     "start": milliseconds(start),
                     "end": milliseconds(end),
                     "text": segment.text,
-                    "words": words(segment.words.iter(), decoded_tokens(recogniser).symbols()),
+                    "words": words(segment.words.iter(), recogniser.description().decoded_tokens().symbols()),
                 })
                 .to_string()
                     + "\n"

@@ -159,7 +159,7 @@ fn installed(
     files: &ModelFiles,
     description: &Description,
 ) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
-    let tokens = &description.tokens[description.decode.output];
+    let tokens = description.decoded_tokens();
     let mut others = match &args.lm {
         Some(path) => {
             let lexicon = read_lexicon(files, description, tokens, args.lexicon.as_ref())?;

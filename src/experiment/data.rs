@@ -21,7 +21,7 @@ pub struct Data {
     /// The fraction of the training utterances that is held out as dev data when `dev` is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<f64>,
-    /// The share of the training utterances that is trained on, 1 by default, for a curve over the
+    /// The share of the training utterances, of sets without one of their own, that is trained on, 1 by default, for a curve over the
     /// size of the data. A smaller share lies within a larger one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
@@ -32,9 +32,15 @@ pub struct Data {
 }
 
 impl Data {
-    /// All sets.
-    fn sets(&self) -> impl Iterator<Item = &SetConfig> {
-        [&self.train, &self.dev, &self.test].into_iter().flatten()
+    /// All sets, with the key that each stands under.
+    fn sets(&self) -> impl Iterator<Item = (&'static str, &SetConfig)> {
+        [
+            ("data.train", &self.train),
+            ("data.dev", &self.dev),
+            ("data.test", &self.test),
+        ]
+        .into_iter()
+        .flat_map(|(key, sets)| sets.iter().map(move |set| (key, set)))
     }
 
     /// Refuses impossible values: what is wrong, with the key.
@@ -53,22 +59,28 @@ impl Data {
             }
             _ => {}
         }
-        let shares = self.sets().map(|set| set.share).chain([self.share]);
-        if !shares.flatten().all(|share| share > 0.0 && share <= 1.0) {
-            return Err("`data.share`, and that of a set, must be above 0 and at most 1".into());
+        let possible = |share: f64| share > 0.0 && share <= 1.0;
+        if self.share.is_some_and(|share| !possible(share)) {
+            return Err("`data.share` must be above 0 and at most 1".into());
         }
-        if self
-            .dev
-            .iter()
-            .chain(&self.test)
-            .any(|set| set.share.is_some())
-        {
-            return Err("`share`: sets of `data.dev` and `data.test` are taken whole".into());
-        }
-        for set in self.sets() {
+        for (key, set) in self.sets() {
+            let name = set.name();
+            match set.share {
+                Some(_) if key != "data.train" => {
+                    return Err(format!(
+                        "`{key}`: {name} has a `share`, but dev and test sets are taken whole: remove it"
+                    ));
+                }
+                Some(share) if !possible(share) => {
+                    return Err(format!(
+                        "`{key}`: the `share` of {name} must be above 0 and at most 1"
+                    ));
+                }
+                _ => {}
+            }
             if matches!(set.corpus, Kind::Kaldi | Kind::Folder) && set.path.is_none() {
                 return Err(format!(
-                    "`data`: a corpus of kind `{}` needs its `path`",
+                    "`{key}`: a corpus of kind `{}` needs its `path`",
                     set.corpus
                 ));
             }
@@ -115,9 +127,9 @@ impl SetConfig {
 mod tests {
     use super::*;
 
-    fn checked(more: &str) -> Result<(), String> {
+    fn checked(share: f64, more: &str) -> Result<(), String> {
         let text = format!(
-            "train = [{{ corpus = \"fsdd\", split = \"train\", share = 0.5 }}]\n\
+            "train = [{{ corpus = \"fsdd\", split = \"train\", share = {share} }}]\n\
              dev = [{{ corpus = \"fsdd\", split = \"dev\" }}]\n{more}"
         );
         toml::from_str::<Data>(&text).unwrap().check()
@@ -125,9 +137,16 @@ mod tests {
 
     #[test]
     fn a_share_is_of_what_is_trained_on() {
-        assert_eq!(checked("share = 0.25"), Ok(()));
-        assert!(checked("share = 0.0").unwrap_err().contains("`data.share`"));
+        assert_eq!(checked(0.5, "share = 0.25"), Ok(()));
+        let error = checked(0.5, "share = 0.0").unwrap_err();
+        assert!(error.starts_with("`data.share`"), "{error}");
+        let error = checked(1.5, "").unwrap_err();
+        assert!(
+            error.contains("`data.train`: the `share` of fsdd-train"),
+            "{error}"
+        );
         let test = "test = [{ corpus = \"fsdd\", split = \"test\", share = 0.5 }]";
-        assert!(checked(test).unwrap_err().contains("taken whole"));
+        let error = checked(0.5, test).unwrap_err();
+        assert!(error.contains("`data.test`: fsdd-test"), "{error}");
     }
 }

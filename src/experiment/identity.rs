@@ -24,6 +24,11 @@ fn training(experiment: &Experiment) -> Result<String, Error> {
     training.lm = None;
     // The same weights come out, only later.
     training.model.recompute = false;
+    // Nor shares that say what holds without them.
+    let of_all = training.data.share.unwrap_or(1.0);
+    for set in &mut training.data.train {
+        set.share.take_if(|share| *share == of_all);
+    }
     training.data.share.take_if(|share| *share == 1.0);
     // The search is the last table of an experiment.
     let resolved = resolve(&training)?;
@@ -105,5 +110,11 @@ hold = 0.35
         let share = |share| RECIPE.replace("[data]", &format!("[data]\nshare = {share}"));
         assert_eq!(of(&share("1.0")), of(RECIPE));
         assert_ne!(of(&share("0.5")), of(RECIPE));
+        let of_one = |recipe: &str, share| {
+            recipe.replace("\"ljspeech\"", &format!("\"ljspeech\", share = {share}"))
+        };
+        assert_eq!(of(&of_one(RECIPE, "1.0")), of(RECIPE));
+        assert_ne!(of(&of_one(RECIPE, "0.5")), of(RECIPE));
+        assert_eq!(of(&of_one(&share("0.5"), "0.5")), of(&share("0.5")));
     }
 }

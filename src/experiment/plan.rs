@@ -1,6 +1,7 @@
 //! What a run will do, said before it begins.
 
 use super::material::{inventories, places, sets};
+use super::sets::Part;
 use super::{Error, Experiment, RunOptions};
 use crate::acoustic::AcousticModel;
 use crate::decode::Decoder;
@@ -37,7 +38,12 @@ pub fn plan_of(experiment: &Experiment, options: &RunOptions) -> Result<Vec<Stri
             }
             Ok(place) => format!("{} (features to extract)", place.display()),
         };
-        lines.push(format!("{role:<12} {} from {state}", set.name()));
+        let share = match part {
+            Part::Between(from, to) => format!("{:.3} of ", to - from),
+            Part::HeldOut(share) => format!("{share:.3} of "),
+            Part::Whole => String::new(),
+        };
+        lines.push(format!("{role:<12} {share}{} from {state}", set.name()));
     }
     let model = AcousticModel::new(
         &experiment.model,

@@ -22,7 +22,7 @@ pub(super) struct Places<'a> {
     pub runs: &'a Path,
 }
 
-/// A part of a set: all of it, or one side of a hold-out.
+/// A part of a set: all of it, a share of it, or one side of a hold-out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Part {
     /// Every utterance.
@@ -132,7 +132,7 @@ impl Places<'_> {
         let utterances = part.of(utterances);
         if utterances.is_empty() {
             return Err(Error::Data(format!(
-                "{} holds no utterances; more recordings, or a larger `data.share` where it is set, would give it some",
+                "{} holds no utterances; more recordings, or a larger `share` where it or `data` has one, would give it some",
                 part.name(set)
             )));
         }

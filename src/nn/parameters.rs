@@ -40,8 +40,8 @@ impl Parameters {
         }
     }
 
-    /// Adds a variable with its initial value. `decay` says whether weight decay and weight noise
-    /// concern it: weights yes, biases no.
+    /// Adds a variable with its initial value. `decay` says whether weight decay
+    /// concerns it: weights yes, biases no.
     ///
     /// Fails when the name is taken or the tensor is not f32 in main memory.
     pub fn add(

@@ -50,6 +50,13 @@ pub struct Description {
     pub files: BTreeMap<String, String>,
 }
 
+impl Description {
+    /// The inventory of the output that is decoded.
+    pub fn decoded_tokens(&self) -> &Tokens {
+        &self.tokens[self.decode.output]
+    }
+}
+
 /// Where a model comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

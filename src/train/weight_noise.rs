@@ -18,8 +18,8 @@ pub struct WeightNoise {
 }
 
 impl WeightNoise {
-    /// Adds noise of standard deviation `sigma` to the parameters, drawn from `rng` in their order; the same
-    /// noise on any number of threads.
+    /// Adds noise of standard deviation `sigma` to the parameters, biases too, from streams that `rng` seeds in
+    /// their order; the same noise on any number of threads.
     ///
     /// # Errors
     /// A tensor operation that failed.
@@ -92,5 +92,19 @@ mod tests {
             (shared / BLOCK as f64).abs() < 0.02,
             "blocks draw the same noise"
         );
+    }
+
+    #[test]
+    fn the_noise_does_not_depend_on_the_threads() {
+        let noise = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let mut weights = vec![0.0; 2 * BLOCK + 7];
+            pool.install(|| add_gaussian(&mut weights, 1.0, &mut stream(3, "test", 0, 0)));
+            weights
+        };
+        assert_eq!(noise(1), noise(3));
     }
 }

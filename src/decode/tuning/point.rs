@@ -16,6 +16,7 @@ pub struct Point {
 }
 
 impl Point {
+    /// The weights of a search.
     pub(super) fn of(config: &Config) -> Self {
         Self {
             alpha: config.alpha,
@@ -25,6 +26,7 @@ impl Point {
         }
     }
 
+    /// A search with these weights.
     pub(super) fn applied_to(self, config: &Config) -> Config {
         Config {
             lm: true,

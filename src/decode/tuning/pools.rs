@@ -54,6 +54,10 @@ impl Scored {
 }
 
 impl Pool {
+    /// Takes in the hypotheses of a round that it has not.
+    ///
+    /// # Errors
+    /// Those of the language models.
     pub(super) fn add(
         &mut self,
         list: &[Hypothesis],

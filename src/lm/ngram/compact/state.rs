@@ -15,6 +15,7 @@ pub struct State {
 }
 
 impl State {
+    /// No context.
     pub(super) const EMPTY: Self = Self {
         length: 0,
         contexts: [0; MOST_ORDERS - 1],
@@ -41,6 +42,7 @@ impl State {
         }
     }
 
+    /// One context more, longer by a word.
     #[inline(always)]
     pub(super) fn push(&mut self, context: u32) {
         let length = self.length();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::recordings::Job;
-use crate::recognise::{RecognisedWord, Recogniser, Transcript, ctm, srt, stm, textgrid, trn, vtt};
+use crate::recognise::{RecognisedWord, Transcript, ctm, srt, stm, textgrid, trn, vtt};
 use crate::text::Tokens;
 
 /// The formats of the output.
@@ -52,12 +52,6 @@ pub fn written(
         Format::Vtt => vtt(transcript),
         Format::Textgrid => textgrid(transcript, tokens),
     }
-}
-
-/// The inventory of the output that is decoded.
-pub fn decoded_tokens(recogniser: &Recogniser) -> &Tokens {
-    let description = recogniser.description();
-    &description.tokens[description.decode.output]
 }
 
 /// A recording as an object of JSON; `tokens` are those that its words are made of.
