@@ -152,7 +152,7 @@ fn command(args: &Args) -> String {
     words.extend(
         args.overrides
             .iter()
-            .map(|setting| format!("--set {setting}")),
+            .map(|setting| format!("--set {}", quoted(setting))),
     );
     words.extend(args.seed.map(|seed| format!("--seed {seed}")));
     if args.weights == Storage::Int8 {
@@ -164,7 +164,28 @@ fn command(args: &Args) -> String {
     words.join(" ")
 }
 
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+=/:,@%".contains(c);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Where the results of a run are recorded.
 fn beside(file: &Path, name: &str) -> PathBuf {
     file.with_file_name(format!("{name}.results.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(quoted("train.epochs=4"), "train.epochs=4");
+        assert_eq!(quoted("name=it's"), r"'name=it'\''s'");
+        assert_eq!(quoted("a=[{ b = \"c\" }]"), "'a=[{ b = \"c\" }]'");
+    }
 }
