@@ -148,7 +148,8 @@ fn run_as_study(args: &Args, study: &Study, options: &RunOptions) -> Result<(), 
 
 /// The command as anyone can give it again: without this machine's folders.
 fn command(args: &Args) -> String {
-    let mut words = vec!["hearken run".to_owned(), args.file.display().to_string()];
+    let file = args.file.display().to_string();
+    let mut words = vec!["hearken run".to_owned(), quoted(&file)];
     words.extend(
         args.overrides
             .iter()

@@ -192,6 +192,7 @@ fn stream(
     n_best: usize,
 ) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
+    let symbols = recogniser.description().decoded_tokens().symbols();
     let mut written = Ok(());
     let mut heard = |segment: &Segment| {
         let part = match format {
@@ -202,7 +203,7 @@ fn stream(
                     "start": milliseconds(start),
                     "end": milliseconds(end),
                     "text": segment.text,
-                    "words": words(segment.words.iter(), recogniser.description().decoded_tokens().symbols()),
+                    "words": words(segment.words.iter(), symbols),
                 })
                 .to_string()
                     + "\n"

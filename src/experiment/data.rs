@@ -21,8 +21,8 @@ pub struct Data {
     /// The fraction of the training utterances that is held out as dev data when `dev` is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<f64>,
-    /// The share of the training utterances, of sets without one of their own, that is trained on, 1 by default, for a curve over the
-    /// size of the data. A smaller share lies within a larger one.
+    /// The share of the training utterances that is trained on, of sets without one of their own; 1 by
+    /// default, for a curve over the size of the data. A smaller share lies within a larger one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
     /// Pronunciations for outputs of phones, in CMUdict's format: in the data root, or beside the

@@ -76,12 +76,16 @@ mod tests {
             .iter()
             .map(|&w| (f64::from(w) - 5.0) / 0.5)
             .collect();
+        let moment = |draws: &[f64], power: i32| {
+            draws.iter().map(|x| x.powi(power)).sum::<f64>() / draws.len() as f64
+        };
+        assert!(moment(&draws, 1).abs() < 0.01);
+        assert!((moment(&draws, 2) - 1.0).abs() < 0.02);
+        assert!((moment(&draws, 4) - 3.0).abs() < 0.1);
         for block in draws.chunks(BLOCK) {
-            let moment =
-                |power: i32| block.iter().map(|x| x.powi(power)).sum::<f64>() / block.len() as f64;
-            assert!(moment(1).abs() < 0.02);
-            assert!((moment(2) - 1.0).abs() < 0.03);
-            assert!((moment(4) - 3.0).abs() < 0.2);
+            assert!(moment(block, 1).abs() < 0.02);
+            assert!((moment(block, 2) - 1.0).abs() < 0.03);
+            assert!((moment(block, 4) - 3.0).abs() < 0.2);
         }
         let shared = draws[..BLOCK]
             .iter()
